@@ -1,0 +1,49 @@
+//! The software engines and the choice between them.
+//!
+//! | name | Keccak-256 | Poseidon |
+//! |---|---|---|
+//! | `software-scalar` | one message | one hash, 64-bit limbs |
+//!
+//! An engine can be built only after the CPU reported its instruction sets, so no undetected instruction ever runs.
+
+mod scalar;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::{Error, Hasher};
+
+/// A name, the instruction sets it needs, and the engine itself when this CPU has them.
+struct Entry {
+    name: &'static str,
+    needs: &'static str,
+    engine: Option<Arc<dyn Hasher>>,
+}
+
+/// All engines, fastest first. Built once, so that each engine counts its work in one place.
+fn engines() -> &'static [Entry] {
+    static ENGINES: OnceLock<Vec<Entry>> = OnceLock::new();
+    ENGINES.get_or_init(|| {
+        vec![Entry { name: scalar::NAME, needs: "", engine: Some(Arc::new(scalar::Scalar::default())) }]
+    })
+}
+
+/// The fastest engine of this CPU. Every call returns the same engine.
+pub fn software() -> Arc<dyn Hasher> {
+    let best = engines().iter().find_map(|entry| entry.engine.clone());
+    best.expect("the scalar engine needs no instruction set")
+}
+
+/// The names that [`software_by_name`] knows, fastest first, whether this CPU runs them or not.
+pub fn software_names() -> Vec<&'static str> {
+    engines().iter().map(|entry| entry.name).collect()
+}
+
+/// One engine by its name, for tests, benches and an operator who wants to compare.
+///
+/// # Errors
+/// [`Error::UnknownEngine`]; [`Error::EngineNotSupported`] when this CPU lacks its instruction sets.
+pub fn software_by_name(name: &str) -> Result<Arc<dyn Hasher>, Error> {
+    let unknown = || Error::UnknownEngine { name: name.to_owned(), known: software_names() };
+    let entry = engines().iter().find(|entry| entry.name == name).ok_or_else(unknown)?;
+    entry.engine.clone().ok_or(Error::EngineNotSupported { engine: entry.name, needs: entry.needs })
+}

@@ -1,0 +1,6 @@
+//! Every engine against every independent implementation: one test binary.
+//!
+//! `NIGHTLY=1` raises the random inputs from thousands to 100,000 per engine.
+
+mod peers;
+mod trees;
