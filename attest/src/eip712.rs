@@ -1,0 +1,100 @@
+//! EIP-712 and the Solidity ABI, as far as this protocol needs them: static fields of one 32-byte word each.
+//!
+//! Terms: a *word* is 32 bytes; numbers are big-endian and right-aligned in it, `bytes32` fills it. The domain is
+//! PROTOCOL section 4. Left out on purpose: nested structs, arrays and dynamic fields; no message here has them.
+//!
+//! Source: EIP-712, <https://eips.ethereum.org/EIPS/eip-712>; contract ABI specification of Solidity.
+
+use sha3::Digest;
+
+use crate::{Address, DomainSeparator};
+
+/// Bytes of an ABI word.
+pub(crate) const WORD: usize = 32;
+
+const DOMAIN_TYPE: &str =
+    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+const DOMAIN_NAME: &str = "Validium DAC";
+const DOMAIN_VERSION: &str = "1";
+
+/// keccak256 of `bytes`.
+pub(crate) fn keccak256(bytes: &[u8]) -> [u8; 32] {
+    sha3::Keccak256::digest(bytes).into()
+}
+
+/// `abi.encode` of static values, a word at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Words(pub(crate) Vec<u8>);
+
+impl Words {
+    /// A struct's members after its type hash: the input of `hashStruct`.
+    pub(crate) fn of_type(type_string: &str) -> Self {
+        Self::default().bytes32(&keccak256(type_string.as_bytes()))
+    }
+
+    pub(crate) fn bytes32(mut self, word: &[u8; WORD]) -> Self {
+        self.0.extend_from_slice(word);
+        self
+    }
+
+    pub(crate) fn number(self, value: u64) -> Self {
+        self.right_aligned(&value.to_be_bytes())
+    }
+
+    pub(crate) fn address(self, address: Address) -> Self {
+        self.right_aligned(&address.0)
+    }
+
+    pub(crate) fn keccak256(self) -> [u8; 32] {
+        keccak256(&self.0)
+    }
+
+    fn right_aligned(self, bytes: &[u8]) -> Self {
+        let mut word = [0; WORD];
+        word[WORD - bytes.len()..].copy_from_slice(bytes);
+        self.bytes32(&word)
+    }
+}
+
+/// Where signatures count: one chain and one committee registry.
+///
+/// A committee without L1 has the zero registry and takes any `chain_id` from its file.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    parity_scale_codec::Encode,
+    parity_scale_codec::Decode,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Domain {
+    /// EIP-155 chain id; EIP-712 gives it 256 bits, this protocol 64.
+    pub chain_id: u64,
+    /// The committee registry, `verifyingContract` of the domain.
+    pub registry: Address,
+}
+
+impl Domain {
+    /// The EIP-712 domain separator. Costs four Keccak calls.
+    pub fn separator(&self) -> DomainSeparator {
+        let words = Words::of_type(DOMAIN_TYPE)
+            .bytes32(&keccak256(DOMAIN_NAME.as_bytes()))
+            .bytes32(&keccak256(DOMAIN_VERSION.as_bytes()))
+            .number(self.chain_id)
+            .address(self.registry);
+        DomainSeparator(words.keccak256())
+    }
+
+    /// `keccak256(0x19 0x01 || separator || hashStruct)`.
+    pub(crate) fn digest(&self, struct_words: Words) -> [u8; 32] {
+        let mut bytes = vec![0x19, 0x01];
+        bytes.extend_from_slice(&self.separator().0);
+        bytes.extend_from_slice(&struct_words.keccak256());
+        keccak256(&bytes)
+    }
+}
