@@ -1,0 +1,129 @@
+//! A whole batch from its decoded stripes, in any order.
+//!
+//! Promise: a [`DecodedBatch`] hashes to all three announced commitments, which is what a member's signature says. Memory
+//! is one batch, one shard and the table of piece roots, taken when the first decoded stripe arrives, not before.
+
+use attest::SeatIndex;
+use bytes::Bytes;
+use fpga_hash::{Digest, Hasher};
+
+use crate::commitments::data_digests;
+use crate::{Commitments, DecodedStripe, Error, Layout, PieceRoots};
+
+/// Collects the stripes of one batch.
+#[derive(Debug)]
+pub struct BatchAssembler {
+    layout: Layout,
+    seat: Option<SeatIndex>,
+    inserted: Vec<bool>,
+    missing: u32,
+    batch: Vec<u8>,
+    /// Empty when no seat was named.
+    shard: Vec<u8>,
+    /// Stripe by stripe, `n` each.
+    piece_roots: Vec<Digest>,
+}
+
+/// A batch that is exactly what was announced.
+#[derive(Debug, Clone)]
+pub struct DecodedBatch {
+    /// All bytes of the batch.
+    pub batch: Bytes,
+    /// The named seat's pieces in stripe order ([`Layout::shard_range`]); `None` when no seat was named.
+    pub shard: Option<Bytes>,
+    /// Roots of all pieces, consistent with the announced shardsRoot.
+    pub piece_roots: PieceRoots,
+    /// As announced, and as computed from the bytes.
+    pub commitments: Commitments,
+}
+
+impl BatchAssembler {
+    /// Starts empty. With a seat it also collects that member's shard; a reader without a seat passes `None`.
+    ///
+    /// # Panics
+    /// When the seat is not in the layout.
+    pub fn new(layout: &Layout, seat: Option<SeatIndex>) -> Self {
+        if let Some(seat) = seat {
+            assert!(seat.0 < layout.members(), "seat {} of {}", seat.0, layout.members());
+        }
+        Self {
+            layout: *layout,
+            seat,
+            inserted: vec![false; layout.stripes() as usize],
+            missing: layout.stripes(),
+            batch: Vec::new(),
+            shard: Vec::new(),
+            piece_roots: Vec::new(),
+        }
+    }
+
+    /// Copies a stripe to its place. False when it was there already: the second is ignored.
+    ///
+    /// # Panics
+    /// When the stripe was decoded with another layout.
+    pub fn insert(&mut self, decoded: &DecodedStripe) -> bool {
+        assert_eq!(*decoded.layout(), self.layout, "stripe of the same layout");
+        let stripe = decoded.stripe();
+        if std::mem::replace(&mut self.inserted[stripe as usize], true) {
+            return false;
+        }
+        self.reserve();
+        self.batch[self.layout.stripe_range(stripe)].copy_from_slice(&decoded.data());
+        if let Some(seat) = self.seat {
+            self.shard[self.layout.shard_range(stripe)].copy_from_slice(&decoded.pieces().bytes(seat.0));
+        }
+        let members = self.layout.pieces();
+        self.piece_roots[stripe as usize * members..][..members].copy_from_slice(decoded.piece_roots());
+        self.missing -= 1;
+        true
+    }
+
+    /// Takes the memory, once. Only `k` proven pieces of a stripe bring us here, so an empty announcement costs nothing.
+    fn reserve(&mut self) {
+        if !self.batch.is_empty() {
+            return;
+        }
+        self.batch = vec![0; self.layout.stripe_range(self.layout.stripes() - 1).end];
+        self.piece_roots = vec![Digest::default(); self.layout.pieces() * self.layout.stripes() as usize];
+        if self.seat.is_some() {
+            self.shard = vec![0; self.layout.shard_bytes()];
+        }
+    }
+
+    /// Whether a stripe is there.
+    ///
+    /// # Panics
+    /// When the stripe does not exist.
+    pub fn contains(&self, stripe: u32) -> bool {
+        self.inserted[stripe as usize]
+    }
+
+    /// How many stripes are missing.
+    pub fn missing(&self) -> u32 {
+        self.missing
+    }
+
+    /// Whether all stripes are there.
+    pub fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// Computes all commitments from the bytes and compares them with the announced ones.
+    ///
+    /// Cost: one pass of each hash over the batch; runs on the rayon pool it is called in. Copies nothing.
+    ///
+    /// # Errors
+    /// [`Error::MissingStripes`]; [`Error::CommitmentMismatch`]: whoever announced the batch lied, not the peers.
+    pub fn finish(self, expected: &Commitments, hasher: &dyn Hasher) -> Result<DecodedBatch, Error> {
+        if !self.is_complete() {
+            return Err(Error::MissingStripes { missing: self.missing, stripes: self.layout.stripes() });
+        }
+        let piece_roots = PieceRoots::new(&self.layout, self.piece_roots, hasher);
+        let shards_root = piece_roots.shards_root();
+        let (data_hash, data_root) = data_digests(hasher, &self.batch);
+        let commitments = Commitments { data_hash, data_root, shards_root };
+        commitments.check(expected)?;
+        let shard = self.seat.map(|_| self.shard.into());
+        Ok(DecodedBatch { batch: self.batch.into(), shard, piece_roots, commitments })
+    }
+}
