@@ -12,11 +12,6 @@ use crate::{Address, DomainSeparator};
 /// Bytes of an ABI word.
 pub(crate) const WORD: usize = 32;
 
-const DOMAIN_TYPE: &str =
-    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
-const DOMAIN_NAME: &str = "Validium DAC";
-const DOMAIN_VERSION: &str = "1";
-
 /// keccak256 of `bytes`.
 pub(crate) fn keccak256(bytes: &[u8]) -> [u8; 32] {
     sha3::Keccak256::digest(bytes).into()
@@ -80,21 +75,29 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// The EIP-712 type of a domain.
+    pub const TYPE: &str =
+        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+    /// `name` of every domain here.
+    pub const NAME: &str = "Validium DAC";
+    /// `version` of every domain here; another protocol version has another.
+    pub const VERSION: &str = "1";
+
     /// The EIP-712 domain separator. Costs four Keccak calls.
     pub fn separator(&self) -> DomainSeparator {
-        let words = Words::of_type(DOMAIN_TYPE)
-            .bytes32(&keccak256(DOMAIN_NAME.as_bytes()))
-            .bytes32(&keccak256(DOMAIN_VERSION.as_bytes()))
+        let words = Words::of_type(Self::TYPE)
+            .bytes32(&keccak256(Self::NAME.as_bytes()))
+            .bytes32(&keccak256(Self::VERSION.as_bytes()))
             .number(self.chain_id)
             .address(self.registry);
         DomainSeparator(words.keccak256())
     }
 
     /// `keccak256(0x19 0x01 || separator || hashStruct)`.
-    pub(crate) fn digest(&self, struct_words: Words) -> [u8; 32] {
+    pub(crate) fn digest(&self, struct_hash: &[u8; 32]) -> [u8; 32] {
         let mut bytes = vec![0x19, 0x01];
         bytes.extend_from_slice(&self.separator().0);
-        bytes.extend_from_slice(&struct_words.keccak256());
+        bytes.extend_from_slice(struct_hash);
         keccak256(&bytes)
     }
 }

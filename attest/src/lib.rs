@@ -59,6 +59,8 @@ mod possession;
 mod signers;
 mod statement;
 mod submission;
+#[cfg(test)]
+mod testing;
 mod thresholds;
 
 pub use aggregate::{Aggregation, aggregate};

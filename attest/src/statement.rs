@@ -12,9 +12,6 @@ use crate::{BatchId, CommitteeHash, DataHash, DataRoot, Domain, Epoch, Error, Ro
 /// Longest batch of the protocol: 64 MiB.
 pub const BATCH_BYTES_MAX: u64 = 64 << 20;
 
-const TYPE: &str = "DataAvailability(bytes32 rollupId,uint64 epoch,bytes32 committeeHash,uint64 dataBytes,\
-                    bytes32 dataHash,bytes32 dataRoot,bytes32 shardsRoot,uint64 hotUntil,uint64 retainUntil)";
-
 /// What a committee says about one batch. 192 bytes in SCALE, in this field order.
 #[derive(
     Clone,
@@ -51,9 +48,18 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// The EIP-712 type of a statement.
+    pub const TYPE: &str = "DataAvailability(bytes32 rollupId,uint64 epoch,bytes32 committeeHash,uint64 dataBytes,\
+                            bytes32 dataHash,bytes32 dataRoot,bytes32 shardsRoot,uint64 hotUntil,uint64 retainUntil)";
+
     /// The EIP-712 digest: what members sign, and the id of the batch.
     pub fn digest(&self, domain: &Domain) -> BatchId {
-        BatchId(domain.digest(self.words(Words::of_type(TYPE))))
+        BatchId(domain.digest(&self.struct_hash()))
+    }
+
+    /// `hashStruct` of EIP-712: the part of the digest that is the same in every domain.
+    pub fn struct_hash(&self) -> [u8; 32] {
+        self.words(Words::of_type(Self::TYPE)).keccak256()
     }
 
     /// Checks what holds for every statement, whatever the committee.

@@ -15,9 +15,6 @@ use crate::{
     SubmissionSignature,
 };
 
-const TYPE: &str = "Submission(bytes32 rollupId,bytes32 dataHash,uint64 dataBytes,uint64 hotUntil,\
-                    uint64 retainUntil,uint64 deadline)";
-
 /// What a rollup asks the committee to keep. 96 bytes in SCALE, in this field order.
 #[derive(
     Clone,
@@ -48,16 +45,25 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// The EIP-712 type of a submission.
+    pub const TYPE: &str = "Submission(bytes32 rollupId,bytes32 dataHash,uint64 dataBytes,uint64 hotUntil,\
+                            uint64 retainUntil,uint64 deadline)";
+
     /// The EIP-712 digest the rollup signs.
     pub fn digest(&self, domain: &Domain) -> SubmissionDigest {
-        let words = Words::of_type(TYPE)
+        SubmissionDigest(domain.digest(&self.struct_hash()))
+    }
+
+    /// `hashStruct` of EIP-712: the part of the digest that is the same in every domain.
+    pub fn struct_hash(&self) -> [u8; 32] {
+        Words::of_type(Self::TYPE)
             .bytes32(&self.rollup_id.0)
             .bytes32(&self.data_hash.0)
             .number(self.data_bytes)
             .number(self.hot_until)
             .number(self.retain_until)
-            .number(self.deadline);
-        SubmissionDigest(domain.digest(words))
+            .number(self.deadline)
+            .keccak256()
     }
 
     /// Checks what holds for every submission, whatever the clock and the quota.
