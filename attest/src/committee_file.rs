@@ -97,3 +97,6 @@ impl MemberEntry {
         Ok(Member { operator: self.operator, public_key, proof_of_possession: self.proof_of_possession })
     }
 }
+
+#[cfg(test)]
+mod tests;
