@@ -20,7 +20,7 @@ mod password;
 
 use std::path::{Path, PathBuf};
 
-use attest::{Address, PublicKey, PublicKeyBytes, SecretKey, SubmitterKey};
+use attest::{Address, PublicKeyBytes, SecretKey, SubmitterKey};
 use libp2p::PeerId;
 use libp2p::identity::{Keypair, ed25519};
 use zeroize::Zeroizing;
@@ -153,8 +153,8 @@ pub fn load_submitter(path: &Path, password: &Password) -> Result<SubmitterKey, 
 /// What a keystore file says about itself without its password. Nobody vouches for it until the file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatedKey {
-    /// A member's BLS public key, checked to be one.
-    Member(PublicKey),
+    /// A member's BLS public key: a valid point.
+    Member(PublicKeyBytes),
     /// A node's peer id.
     Network(PeerId),
     /// A submitter's address.
@@ -177,10 +177,9 @@ impl StatedKey {
         let bytes = hex::decode(digits).map_err(|_| ContainerError::Hex { field: "pubkey" })?;
         let not_a = |expected| ContainerError::NotAKey { expected };
         if let Ok(bytes) = <[u8; 96]>::try_from(bytes.as_slice()) {
-            return PublicKeyBytes(bytes)
-                .decode()
-                .map(Self::Member)
-                .map_err(|_| not_a("BLS12-381 G2 public"));
+            let key = PublicKeyBytes(bytes);
+            key.decode().map_err(|_| not_a("BLS12-381 G2 public"))?;
+            return Ok(Self::Member(key));
         }
         if let Ok(bytes) = <[u8; 20]>::try_from(bytes.as_slice()) {
             return Ok(Self::Submitter(Address(bytes)));

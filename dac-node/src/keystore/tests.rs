@@ -219,7 +219,7 @@ fn loads_the_keys_that_it_created() {
 #[test]
 fn states_public_keys_without_a_password() {
     let member = StatedKey::read(&directory().join(MEMBER_FILE)).unwrap();
-    assert_eq!(member, StatedKey::Member(DIRECTORY.1.bls.public_key()));
+    assert_eq!(member, StatedKey::Member(DIRECTORY.1.bls.public_key().to_bytes()));
     let network = StatedKey::read(&directory().join(NETWORK_FILE)).unwrap();
     assert_eq!(network, StatedKey::Network(DIRECTORY.1.network.public().to_peer_id()));
 }
