@@ -173,13 +173,24 @@ settings! {
         /// Address and port. Submissions are authorised by signature and reads are public, but there is no TLS here:
         /// put a proxy in front before this listens to the world.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8547));
-        /// The body of a submission must arrive within this time.
+        /// Connections at the same time; more wait.
+        connections_max: usize = 1024;
+        /// Longest silence inside the body of a submission.
         #[serde(with = "humantime_serde")]
-        body_timeout: Duration = Duration::from_secs(60);
-        /// Bodies being received whose signature cannot be checked yet (it covers the hash of the whole body), in bytes
-        /// together. More are refused as `busy`.
+        body_idle_max: Duration = Duration::from_secs(15);
+        /// Slowest body, bytes a second on average; slower ones are cut off.
         #[serde(with = "units::size")]
-        unauthenticated_bytes_max: ByteSize = ByteSize::mib(256);
+        body_rate_min: ByteSize = ByteSize::kib(64);
+        /// Bodies that may be buffered before anyone vouched for them, in bytes together: the signature covers the hash
+        /// of the body, so without the hash in a header it is checked only at the end. More are refused as `busy`.
+        #[serde(with = "units::size")]
+        unauthenticated_bytes_max: ByteSize = ByteSize::mib(64);
+        /// Bodies that a rollup has vouched for, in bytes together. More are refused as `busy`.
+        #[serde(with = "units::size")]
+        authorised_bytes_max: ByteSize = ByteSize::mib(512);
+        /// Longest wait for a certificate inside one request; then the answer is where to ask later.
+        #[serde(with = "humantime_serde")]
+        wait_max: Duration = Duration::from_secs(120);
     }
 }
 

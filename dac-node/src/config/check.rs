@@ -18,6 +18,9 @@ const BATCHES_IN_FLIGHT_MAX: usize = 4096;
 /// More threads than this is a mistyped number.
 const COMPUTE_THREADS_MAX: usize = 1024;
 
+/// More connections than this need more file descriptors than a process usually gets.
+const API_CONNECTIONS_MAX: usize = 65_536;
+
 /// One bad value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {detail}; {hint}")]
@@ -113,20 +116,31 @@ fn can_listen(address: &Multiaddr) -> bool {
 }
 
 fn api(checker: &mut Checker, api: &ApiConfig, batch: ByteSize) {
-    let (timeout, shortest, longest) = (api.body_timeout, Duration::from_secs(1), Duration::from_secs(3600));
+    let connections = api.connections_max;
     checker.require(
-        (shortest..=longest).contains(&timeout),
-        "api.body_timeout",
-        format!("{} is not from 1s to 1h", humantime::format_duration(timeout)),
-        "60s lets 64 MiB arrive at 9 Mbit/s",
+        (1..=API_CONNECTIONS_MAX).contains(&connections),
+        "api.connections_max",
+        format!("{connections} is not from 1 to {API_CONNECTIONS_MAX}"),
+        "1024 suits most machines",
     );
-    let budget = api.unauthenticated_bytes_max;
-    checker.require(
-        budget >= batch,
-        "api.unauthenticated_bytes_max",
-        format!("{} is less than one batch of {}", exact(budget), exact(batch)),
-        "raise it, or lower batch_bytes_max",
-    );
+    let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(3600));
+    for (field, time) in [("api.body_idle_max", api.body_idle_max), ("api.wait_max", api.wait_max)] {
+        let detail = format!("{} is not from 1s to 1h", humantime::format_duration(time));
+        checker.require(
+            (shortest..=longest).contains(&time),
+            field,
+            detail,
+            "seconds to a few minutes are usual",
+        );
+    }
+    let budgets = [
+        ("api.unauthenticated_bytes_max", api.unauthenticated_bytes_max),
+        ("api.authorised_bytes_max", api.authorised_bytes_max),
+    ];
+    for (field, budget) in budgets {
+        let detail = format!("{} is less than one batch of {}", exact(budget), exact(batch));
+        checker.require(budget >= batch, field, detail, "raise it, or lower batch_bytes_max");
+    }
 }
 
 fn timings(checker: &mut Checker, timings: &TimingsConfig) {

@@ -83,9 +83,7 @@ fn rejects_unknown_fields_everywhere() {
 
 #[test]
 fn rejects_values_without_a_unit_it_knows() {
-    for text in
-        ["[api]\nbody_timeout = \"60 parsecs\"", "[api]\nbody_timeout = 60", "batch_bytes_max = \"1 acre\""]
-    {
+    for text in ["[api]\nwait_max = \"60 parsecs\"", "[api]\nwait_max = 60", "batch_bytes_max = \"1 acre\""] {
         assert!(parse(text).is_err(), "{text}");
     }
 }
@@ -105,9 +103,12 @@ fn breakages() -> Vec<Breakage> {
         ("network.listen", |c| c.network.listen = vec!["/ip4/0.0.0.0/udp/9547".parse().unwrap()]),
         ("network.listen", |c| c.network.listen = vec!["/dns4/a.example/tcp/9547".parse().unwrap()]),
         ("network.listen", |c| c.network.listen = vec!["/ip4/0.0.0.0/tcp/9547/ws".parse().unwrap()]),
-        ("api.body_timeout", |c| c.api.body_timeout = Duration::from_millis(999)),
-        ("api.body_timeout", |c| c.api.body_timeout = Duration::from_secs(3601)),
+        ("api.connections_max", |c| c.api.connections_max = 0),
+        ("api.connections_max", |c| c.api.connections_max = 65_537),
+        ("api.body_idle_max", |c| c.api.body_idle_max = Duration::from_millis(999)),
+        ("api.wait_max", |c| c.api.wait_max = Duration::from_secs(3601)),
         ("api.unauthenticated_bytes_max", |c| c.api.unauthenticated_bytes_max = ByteSize(BATCH - 1)),
+        ("api.authorised_bytes_max", |c| c.api.authorised_bytes_max = ByteSize(BATCH - 1)),
         ("timings.piece_timeout_floor", |c| c.timings.piece_timeout_floor = Duration::ZERO),
         ("timings.piece_timeout_ceiling", |c| c.timings.piece_timeout_ceiling = Duration::from_millis(249)),
         ("timings.give_up_after", |c| c.timings.give_up_after = Duration::from_secs(3)),

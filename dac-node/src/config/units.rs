@@ -9,7 +9,7 @@ const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "
 /// The size as text that reads back equal.
 pub(super) fn exact(size: ByteSize) -> String {
     let bytes = size.as_u64();
-    match UNITS.into_iter().find(|(unit, _)| bytes != 0 && bytes % unit == 0) {
+    match UNITS.into_iter().find(|(unit, _)| bytes != 0 && bytes.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{} {name}", bytes / unit),
         None => format!("{bytes} B"),
     }
