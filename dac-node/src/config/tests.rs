@@ -94,7 +94,10 @@ type Breakage = (&'static str, fn(&mut NodeConfig));
 fn breakages() -> Vec<Breakage> {
     vec![
         ("batch_bytes_max", |c| c.batch_bytes_max = ByteSize(0)),
-        ("batch_bytes_max", |c| c.batch_bytes_max = ByteSize(BATCH + 1)),
+        ("batch_bytes_max", |c| {
+            c.batch_bytes_max = ByteSize(BATCH + 1);
+            c.api.unauthenticated_bytes_max = c.batch_bytes_max;
+        }),
         ("batches_in_flight_max", |c| c.batches_in_flight_max = 0),
         ("batches_in_flight_max", |c| c.batches_in_flight_max = 4097),
         ("bytes_in_flight_max", |c| c.bytes_in_flight_max = ByteSize(BATCH - 1)),
