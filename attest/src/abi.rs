@@ -13,7 +13,8 @@
 //! | 14 to 17 | `x, y` of the G1 point, each 16 zero bytes and 48 big-endian bytes (EIP-2537) |
 //!
 //! Reading is strict: these 576 bytes and no others. The number of members is not in them, so the reader gives it;
-//! it fixes the length of the bitmap.
+//! it fixes the length of the bitmap. A spare bit of the last byte is left to
+//! [`verify`](crate::Certificate::verify), as in the other forms.
 
 use crate::eip712::{WORD, Words};
 use crate::{

@@ -2,6 +2,9 @@
 
 use crate::{Address, BatchId, CommitteeHash, Epoch, SeatIndex};
 
+/// Longest [`Error::MalformedEncoding`] detail.
+const DETAIL_CHARACTERS_MAX: usize = 200;
+
 /// Why something was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -185,9 +188,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// A decoder's refusal of a `what`.
+    /// A decoder's refusal of a `what`: one line of bounded length, since the detail may quote what a peer sent.
     pub(crate) fn malformed(what: &'static str, detail: impl std::fmt::Display) -> Self {
-        Self::MalformedEncoding { what, detail: detail.to_string() }
+        let detail = detail.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::MalformedEncoding { what, detail: detail.chars().take(DETAIL_CHARACTERS_MAX).collect() }
     }
 
     /// Whether the one who sent the refused object is at fault.
@@ -236,5 +240,38 @@ impl std::fmt::Display for Seats<'_> {
             write!(f, "{comma}{seat}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detail_is_one_short_line() {
+        let detail = format!("unknown\n\tfield {}", "x".repeat(1 << 20));
+        let text = Error::malformed("certificate", detail).to_string();
+        assert!(text.starts_with("malformed certificate: unknown field xxx"));
+        assert_eq!(text.len(), "malformed certificate: ".len() + DETAIL_CHARACTERS_MAX);
+    }
+
+    #[test]
+    fn only_what_no_honest_peer_sends_is_its_fault() {
+        let seat = SeatIndex(1);
+        let faults = [
+            Error::malformed("certificate", "x"),
+            Error::FalseAttestation { seat },
+            Error::FalseCertificate,
+            Error::UnknownSeat { seat, members: 1 },
+        ];
+        assert!(faults.iter().all(Error::is_peer_fault));
+        let innocent = [
+            Error::EpochMismatch { expected: Epoch(1), found: Epoch(2) },
+            Error::BatchMismatch { expected: BatchId::ZERO, found: BatchId::ZERO },
+            Error::BelowQuorum { signers: vec![], missing: vec![seat], quorum: 1 },
+            Error::InvalidPossession,
+            Error::InvalidSecretKey,
+        ];
+        assert!(!innocent.iter().any(Error::is_peer_fault));
     }
 }

@@ -38,6 +38,8 @@ fn hash_is_that_of_another_abi_encoder() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn possession_digest_is_that_of_another_abi_encoder(chain_id: u64, registry: [u8; 20], operator: [u8; 20]) {
         type Tuple = (sol_data::Uint<64>, sol_data::Address, sol_data::Address, sol_data::FixedBytes<32>);

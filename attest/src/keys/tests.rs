@@ -226,6 +226,8 @@ fn sums_that_vanish_are_none() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn sum_of_keys_is_key_of_sum_of_signatures(seats in prop::collection::vec(0..50u16, 1..8), digest: [u8; 32]) {
         let keys: Vec<_> = seats.iter().map(|seat| testing::key(*seat)).collect();

@@ -127,6 +127,8 @@ fn refuses_an_r_that_is_no_point() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn digest_is_that_of_another_eip712_implementation((domain, submission) in any_submission()) {
         let other = sol::Submission {

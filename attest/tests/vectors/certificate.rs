@@ -1,0 +1,120 @@
+//! Certificates, good and refused.
+
+use super::*;
+
+/// A certificate signed by `seats`, which must be a quorum.
+fn certify(seeded: &Seeded, seats: &[SeatIndex]) -> (Certificate, Vec<Attestation>) {
+    let Seeded { committee, keys } = seeded;
+    let [_, usual, _] = statements();
+    let statement = Statement { epoch: committee.epoch(), committee_hash: committee.hash(), ..usual };
+    let attest =
+        |seat: &SeatIndex| keys[usize::from(seat.0)].attest(&statement, committee.domain(), *seat).unwrap();
+    let attestations: Vec<_> = seats.iter().map(attest).collect();
+    let certificate = aggregate(committee, &statement, attestations.clone()).certificate.unwrap();
+    (certificate.into_certificate(), attestations)
+}
+
+/// Encodings next to a good one that must not verify: malformed ones first, then well-formed lies.
+fn refused_certificates(committee: &Committee, certificate: &Certificate) -> Value {
+    let bytes = certificate.encode();
+    let bitmap = 28 + 192;
+    let signers = certificate.signers.as_bytes();
+    let (before, after) = (&bytes[..bitmap], &bytes[bitmap + 1 + signers.len()..]);
+    let with_signers = |framed: Vec<u8>| [before, framed.as_slice(), after].concat();
+    let frame = |signers: &[u8]| with_signers(signers.to_vec().encode());
+    let fewer = committee.thresholds().quorum() - 1;
+    let mut below = vec![0; signers.len()];
+    (0..fewer).for_each(|seat| below[usize::from(seat / 8)] |= 1 << (seat % 8));
+    let flipped = |at: usize| {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        other
+    };
+    let length = u8::try_from(signers.len()).unwrap();
+    let long_length = [&[length << 2 | 1, 0], signers].concat();
+    let list = [
+        ("one byte more", [bytes.as_slice(), &[0]].concat()),
+        ("one byte less", bytes[..bytes.len() - 1].to_vec()),
+        ("bitmap length not in its shortest form", with_signers(long_length)),
+        ("no signer", frame(&vec![0; signers.len()])),
+        ("bitmap one byte wider than the committee", frame(&[signers, &[0]].concat())),
+        ("below quorum", frame(&below)),
+        ("another chain", flipped(0)),
+        ("another registry", flipped(8)),
+        ("another rollup", flipped(28)),
+        ("another epoch", flipped(60)),
+        ("another committee", flipped(68)),
+        ("another length", flipped(100)),
+        ("another data root", flipped(28 + 112)),
+        ("another time", flipped(28 + 176)),
+        ("another signature", [&bytes[..bytes.len() - 48], &negated(certificate.signature).0[..]].concat()),
+    ];
+    list.into_iter().map(|(why, bytes)| refused_certificate(why, &bytes, committee)).collect()
+}
+
+/// `abi` is null where the SCALE form is malformed: such a certificate has no other form.
+fn refused_certificate(why: &str, bytes: &[u8], committee: &Committee) -> Value {
+    let abi = Certificate::decode_strict(bytes).ok().map(|certificate| {
+        certificate.verify(committee).expect_err(why);
+        hex(certificate.to_abi().unwrap())
+    });
+    json!({ "why": why, "scale": hex(bytes), "abi": abi })
+}
+
+/// The other point with the same x: a valid point, another signature.
+fn negated(mut signature: SignatureBytes) -> SignatureBytes {
+    signature.0[0] ^= 0x20;
+    signature
+}
+
+fn certificate_json(seeded: &Seeded, seats: &[SeatIndex]) -> Value {
+    let (certificate, attestations) = certify(seeded, seats);
+    let committee = &seeded.committee;
+    let members = committee.thresholds().members();
+    let abi = certificate.to_abi().unwrap();
+    assert_eq!(Certificate::decode_strict(&certificate.encode()).as_ref(), Ok(&certificate));
+    assert_eq!(Certificate::from_abi(&abi, members).as_ref(), Ok(&certificate));
+    assert_eq!(certificate.verify(committee).unwrap().signers(), seats);
+    let attestation = |attestation: &Attestation| {
+        json!({
+            "seat": attestation.seat,
+            "signature": attestation.signature,
+            "signature_padded": padded(attestation.signature),
+            "scale": hex(attestation.encode()),
+        })
+    };
+    json!({
+        "members": members,
+        "quorum": committee.thresholds().quorum(),
+        "committee_hash": committee.hash(),
+        "domain": domain_json(committee.domain()),
+        "statement": statement_json(&certificate.statement),
+        "digest": certificate.batch_id(),
+        "suite": "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_",
+        "attestations": attestations.iter().map(attestation).collect::<Vec<_>>(),
+        "signers": certificate.signers,
+        "signers_word": hex(&abi[11 * 32..][..32]),
+        "signature": certificate.signature,
+        "signature_padded": padded(certificate.signature),
+        "scale": hex(certificate.encode()),
+        "json": certificate.to_json(),
+        "abi": hex(abi),
+        "refused": refused_certificates(committee, &certificate),
+    })
+}
+
+#[test]
+fn certificate() {
+    let mut cases = vec![];
+    for seeded in committees() {
+        let seats: Vec<_> = seeded.committee.seats().collect();
+        cases.push(certificate_json(&seeded, &seats));
+        let spare = usize::from(seeded.committee.thresholds().offline_members_tolerated());
+        if spare > 0 {
+            cases.push(certificate_json(&seeded, &seats[spare..]));
+        }
+    }
+    let about =
+        "Certificates of the committees in committee.json (found by their hash), off chain and for L1.";
+    check("certificate.json", about, json!(cases));
+}
