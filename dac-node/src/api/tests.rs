@@ -1,0 +1,1 @@
+//! The API over a loopback listener with a backend in memory.
