@@ -3,7 +3,7 @@
 //! Promise: a [`DecodedBatch`] hashes to all three announced commitments, which is what a member's signature says. Memory
 //! is one batch, one shard and the table of piece roots, taken when the first decoded stripe arrives, not before.
 
-use attest::SeatIndex;
+use attest::{DataHash, SeatIndex, ShardsRoot};
 use bytes::Bytes;
 use fpga_hash::{Digest, Hasher};
 
@@ -115,6 +115,29 @@ impl BatchAssembler {
     /// # Errors
     /// [`Error::MissingStripes`]; [`Error::CommitmentMismatch`]: whoever announced the batch lied, not the peers.
     pub fn finish(self, expected: &Commitments, hasher: &dyn Hasher) -> Result<DecodedBatch, Error> {
+        let decoded = self.compute(hasher)?;
+        decoded.commitments.check(expected)?;
+        Ok(decoded)
+    }
+
+    /// Like [`Self::finish`] for a member of an exchange, where only two commitments are announced: `dataRoot` is what
+    /// this member computes, and signs, itself.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_announced(
+        self,
+        data_hash: DataHash,
+        shards_root: ShardsRoot,
+        hasher: &dyn Hasher,
+    ) -> Result<DecodedBatch, Error> {
+        let decoded = self.compute(hasher)?;
+        let data_root = decoded.commitments.data_root;
+        decoded.commitments.check(&Commitments { data_hash, data_root, shards_root })?;
+        Ok(decoded)
+    }
+
+    fn compute(self, hasher: &dyn Hasher) -> Result<DecodedBatch, Error> {
         if !self.is_complete() {
             return Err(Error::MissingStripes { missing: self.missing, stripes: self.layout.stripes() });
         }
@@ -122,7 +145,6 @@ impl BatchAssembler {
         let shards_root = piece_roots.shards_root();
         let (data_hash, data_root) = data_digests(hasher, &self.batch);
         let commitments = Commitments { data_hash, data_root, shards_root };
-        commitments.check(expected)?;
         let shard = self.seat.map(|_| self.shard.into());
         Ok(DecodedBatch { batch: self.batch.into(), shard, piece_roots, commitments })
     }

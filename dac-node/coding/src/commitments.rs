@@ -90,8 +90,12 @@ pub(crate) fn data_digests(hasher: &dyn Hasher, batch: &[u8]) -> (DataHash, Data
     (DataHash(data_hash), DataRoot(data_root))
 }
 
-/// Encodes stripe by stripe and keeps only the roots.
-fn encode_and_root(hasher: &dyn Hasher, coder: &Coder, layout: &Layout, batch: &[u8]) -> PieceRoots {
+/// Encodes stripe by stripe and keeps only the roots of all pieces: all of [`commit`] that needs no pass over the batch
+/// with Poseidon, which a coordinator does while the pieces are on their way.
+///
+/// # Panics
+/// When the coder or the batch does not fit the layout.
+pub fn encode_and_root(hasher: &dyn Hasher, coder: &Coder, layout: &Layout, batch: &[u8]) -> PieceRoots {
     let roots: Vec<Vec<Digest>> = (0..layout.stripes())
         .into_par_iter()
         .map_init(Vec::new, |parity, stripe| {

@@ -27,7 +27,7 @@ mod tree;
 
 pub use assembler::{BatchAssembler, DecodedBatch};
 pub use coder::{Coder, EncodedStripe};
-pub use commitments::{Commitment, Commitments, commit};
+pub use commitments::{Commitment, Commitments, commit, encode_and_root};
 pub use decode::{DecodedStripe, decode_stripe};
 pub use error::{EncodingFault, Error, Fault};
 pub use layout::{
