@@ -76,8 +76,6 @@ pub fn commit(
     layout: &Layout,
     batch: &[u8],
 ) -> (Commitments, PieceRoots) {
-    coder.assert_fits(layout);
-    assert_eq!(batch.len() as u64, layout.batch_bytes(), "bytes of the batch");
     let (piece_roots, (data_hash, data_root)) =
         rayon::join(|| encode_and_root(hasher, coder, layout, batch), || data_digests(hasher, batch));
     let shards_root = piece_roots.shards_root();
@@ -90,12 +88,14 @@ pub(crate) fn data_digests(hasher: &dyn Hasher, batch: &[u8]) -> (DataHash, Data
     (DataHash(data_hash), DataRoot(data_root))
 }
 
-/// Encodes stripe by stripe and keeps only the roots of all pieces: all of [`commit`] that needs no pass over the batch
-/// with Poseidon, which a coordinator does while the pieces are on their way.
+/// The roots of all pieces, encoding stripe by stripe: the part of [`commit`] that dispersal waits for. A coordinator
+/// computes dataRoot, the slow one, while the pieces are on their way. Same cost and pool as there.
 ///
 /// # Panics
 /// When the coder or the batch does not fit the layout.
 pub fn encode_and_root(hasher: &dyn Hasher, coder: &Coder, layout: &Layout, batch: &[u8]) -> PieceRoots {
+    coder.assert_fits(layout);
+    assert_eq!(batch.len() as u64, layout.batch_bytes(), "bytes of the batch");
     let roots: Vec<Vec<Digest>> = (0..layout.stripes())
         .into_par_iter()
         .map_init(Vec::new, |parity, stripe| {

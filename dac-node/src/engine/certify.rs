@@ -1,0 +1,313 @@
+//! Votes become a certificate; refusals become an answer.
+//!
+//! The coordinator aggregates at the quorum, after a short wait for late signers. Every other member that signed may
+//! take its place when no certificate came: members take turns by their distance from the coordinator's seat, so that
+//! not all aggregate at once. Anyone can forge a vote on gossip, so a seat has several candidates, and what a member
+//! says on its own authenticated stream stands first.
+
+use std::time::Duration;
+
+use attest::{Aggregation, BatchId, CheckedCertificate, SeatIndex};
+use parity_scale_codec::Encode;
+
+use super::event::{GossipId, Now};
+use super::state::{Batch, Certification, Phase};
+use super::{Effect, Effects, Engine, Note, SeatSet, Verdict};
+use crate::message::{Control, No, OpenId, Vote};
+use crate::service::{Reason, Refusal};
+
+/// Votes kept for one seat: the member's own and two that gossip claims.
+pub const CANDIDATES_MAX: usize = 3;
+
+impl Engine {
+    /// A vote, from the member itself (`direct`) or by gossip.
+    pub(super) fn on_vote(
+        &mut self,
+        from: u16,
+        vote: Vote,
+        direct: bool,
+        now: Now,
+        effects: &mut Effects,
+    ) -> Verdict {
+        let seat = vote.attestation.seat.0;
+        if seat >= self.members() {
+            return Verdict::Reject;
+        }
+        if direct && from != seat {
+            let why = format!("sent a vote of seat {seat} as its own");
+            effects.push(Effect::Penalise { seat: from, why });
+            return Verdict::Reject;
+        }
+        let open_id = vote.open_id;
+        let Some(batch) = self.batches.get_mut(&open_id) else { return Verdict::Ignore };
+        let candidates = batch.votes.entry(seat).or_default();
+        let known = candidates.iter().position(|candidate| *candidate == vote.attestation);
+        match (direct, known) {
+            (true, Some(at)) => candidates[..=at].rotate_right(1),
+            (true, None) => candidates.insert(0, vote.attestation),
+            (false, Some(_)) => return Verdict::Accept,
+            (false, None) if candidates.len() >= CANDIDATES_MAX => return Verdict::Ignore,
+            (false, None) => candidates.push(vote.attestation),
+        }
+        candidates.truncate(CANDIDATES_MAX);
+        if direct {
+            batch.direct.insert(seat);
+            batch.refusals.remove(&seat);
+        }
+        let after = now.monotonic.saturating_sub(batch.started);
+        batch.answered.entry(seat).or_insert(after);
+        self.changed(open_id, effects);
+        self.on_vote_counted(open_id, now, effects);
+        Verdict::Accept
+    }
+
+    /// A member says no to a batch this member coordinates.
+    pub(super) fn on_no(&mut self, from: u16, no: &No, now: Now, effects: &mut Effects) {
+        let open_id = no.open_id;
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        if batch.coordination.is_none() || from >= batch.layout.members() || batch.direct.contains(from) {
+            return;
+        }
+        batch.refusals.insert(from, no.refusal());
+        batch.answered.insert(from, now.monotonic.saturating_sub(batch.started));
+        self.changed(open_id, effects);
+        self.on_vote_counted(open_id, now, effects);
+    }
+
+    /// Counts votes: aggregate, wait for late signers, or give up.
+    pub(super) fn on_vote_counted(&mut self, open_id: OpenId, now: Now, effects: &mut Effects) {
+        let thresholds = self.config.committee.thresholds();
+        let (n, q) = (thresholds.members(), thresholds.quorum());
+        let connected = self.connected;
+        let linger = self.config.certificate_linger;
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        if batch.statement.is_none() {
+            return self.give_up_if_hopeless(open_id, effects);
+        }
+        let voters = batch.voters();
+        if voters.len() < q {
+            return self.give_up_if_hopeless(open_id, effects);
+        }
+        let coordinates = batch.coordination.is_some();
+        let nobody_to_wait_for = (0..n).all(|seat| {
+            voters.contains(seat) || batch.refusals.contains_key(&seat) || !connected.contains(seat)
+        });
+        match batch.certification {
+            Certification::Open if coordinates && !nobody_to_wait_for => {
+                batch.certification = Certification::Lingering(now.monotonic + linger);
+                self.note_stage_of(open_id, "quorum", now, effects);
+            }
+            Certification::Open if coordinates => {
+                self.note_stage_of(open_id, "quorum", now, effects);
+                self.aggregate(open_id, effects);
+            }
+            Certification::Open if batch.takeover_at.is_some_and(|at| now.monotonic >= at) => {
+                self.aggregate(open_id, effects);
+            }
+            Certification::Lingering(until) if nobody_to_wait_for || now.monotonic >= until => {
+                self.aggregate(open_id, effects);
+            }
+            _ => {}
+        }
+    }
+
+    fn aggregate(&mut self, open_id: OpenId, effects: &mut Effects) {
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        let Some((_, statement)) = &batch.statement else { return };
+        let attestations = batch.votes.values().flatten().copied().collect();
+        effects.push(Effect::Aggregate { open_id, statement: statement.clone(), attestations });
+        batch.certification = Certification::Aggregating;
+    }
+
+    /// With so many refusals the quorum cannot be reached: answer now, not at the timeout.
+    fn give_up_if_hopeless(&mut self, open_id: OpenId, effects: &mut Effects) {
+        let thresholds = self.config.committee.thresholds();
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        let refused = u16::try_from(batch.refusals.len()).unwrap_or(u16::MAX);
+        let Some(coordination) = &mut batch.coordination else { return };
+        if !coordination.gave_up && thresholds.members().saturating_sub(refused) < thresholds.quorum() {
+            coordination.gave_up = true;
+            self.changed(open_id, effects);
+        }
+    }
+
+    /// The aggregate was verified, or liars were found.
+    pub(super) fn on_aggregated(
+        &mut self,
+        open_id: OpenId,
+        aggregation: Aggregation,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        for liar in &aggregation.liars {
+            if batch.direct.contains(liar.0) {
+                let why = "its attestation does not verify".to_owned();
+                effects.push(Effect::Penalise { seat: liar.0, why });
+            }
+        }
+        match aggregation.certificate {
+            Ok(checked) => {
+                let signers: SeatSet = checked.signers().iter().map(|seat| seat.0).collect();
+                drop_liars(batch, &aggregation.liars, &signers);
+                let batch_id = checked.batch_id();
+                let certificate = Box::new(checked.into_certificate());
+                batch.certification = Certification::Storing(signers);
+                batch.publish = Some(certificate.encode());
+                effects.push(Effect::StoreCertificate { batch_id, certificate });
+            }
+            Err(_) => {
+                // Whoever is left among the voters did not lie; wait for others.
+                drop_liars(batch, &aggregation.liars, &SeatSet::EMPTY);
+                batch.certification = Certification::Open;
+                self.on_vote_counted(open_id, now, effects);
+            }
+        }
+        self.changed(open_id, effects);
+    }
+
+    /// A certificate that came by gossip was verified, or not.
+    pub(super) fn on_certificate_checked(
+        &mut self,
+        from: u16,
+        gossip: GossipId,
+        result: Result<Box<CheckedCertificate>, attest::Error>,
+        _now: Now,
+        effects: &mut Effects,
+    ) {
+        let checked = match result {
+            Ok(checked) => checked,
+            Err(error) => {
+                let verdict = if error.is_peer_fault() { Verdict::Reject } else { Verdict::Ignore };
+                effects.push(Effect::Judge { gossip, verdict });
+                if error.is_peer_fault() {
+                    effects.push(Effect::Penalise { seat: from, why: format!("certificate: {error}") });
+                }
+                return;
+            }
+        };
+        effects.push(Effect::Judge { gossip, verdict: Verdict::Accept });
+        let batch_id = checked.batch_id();
+        let signers: SeatSet = checked.signers().iter().map(|seat| seat.0).collect();
+        let batch = self.by_batch_id.get(&batch_id).and_then(|open_id| self.batches.get_mut(open_id));
+        if let Some(batch) = batch {
+            if let Certification::Done(known) | Certification::Storing(known) = batch.certification
+                && known.len() >= signers.len()
+            {
+                return;
+            }
+            batch.certification = Certification::Storing(signers);
+            batch.publish = None;
+            batch.takeover_at = None;
+        }
+        let certificate = Box::new(checked.into_certificate());
+        effects.push(Effect::StoreCertificate { batch_id, certificate });
+    }
+
+    /// The certificate is durable: publish it if this member made it.
+    pub(super) fn on_certificate_stored(
+        &mut self,
+        batch_id: BatchId,
+        result: Result<(), Refusal>,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let Some(open_id) = self.by_batch_id.get(&batch_id).copied() else { return };
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        let Certification::Storing(signers) = batch.certification else { return };
+        match result {
+            Ok(()) => {
+                batch.certification = Certification::Done(signers);
+                batch.takeover_at = None;
+                if let Some(coordination) = &mut batch.coordination {
+                    coordination.gave_up = false;
+                }
+                if let Some(bytes) = batch.publish.take() {
+                    effects.push(Effect::Gossip(Control::Certificate(bytes)));
+                }
+                self.note_stage_of(open_id, "certified", now, effects);
+            }
+            Err(refusal) => {
+                effects.push(Effect::Note(Note::Refused {
+                    open_id,
+                    reason: refusal.reason,
+                    detail: format!("certificate not stored: {}", refusal.detail),
+                }));
+                batch.certification = Certification::Open;
+                batch.takeover_at = None;
+            }
+        }
+        effects.push(Effect::Changed(batch_id));
+    }
+
+    /// How long this member leaves the certificate to the coordinator and to the seats between them.
+    pub(super) fn takeover_delay(&self, open_id: OpenId) -> Duration {
+        let n = self.members();
+        let coordinator = self.batches.get(&open_id).map_or(0, |batch| batch.open.coordinator);
+        let turn = (self.config.seat + n - coordinator % n) % n;
+        self.config.takeover_after * u32::from(turn.max(1))
+    }
+
+    /// When something of this batch is due.
+    pub(super) fn batch_deadline(&self, batch: &Batch) -> Option<Duration> {
+        let piece = (batch.phase == Phase::Receiving)
+            .then(|| batch.pull_at.min(batch.last_progress + self.config.give_up_after));
+        let certificate = match batch.certification {
+            Certification::Lingering(until) => Some(until),
+            Certification::Open => batch.takeover_at,
+            _ => None,
+        };
+        let waits = batch.certification == Certification::Open;
+        let answer = batch.coordination.as_ref().filter(|c| waits && !c.gave_up).map(|c| c.answer_by);
+        [piece, certificate, answer].into_iter().flatten().min()
+    }
+
+    /// Acts on everything that is due.
+    pub(super) fn on_deadlines(&mut self, now: Now, effects: &mut Effects) {
+        let due: Vec<OpenId> = self
+            .batches
+            .values()
+            .filter(|batch| self.batch_deadline(batch).is_some_and(|at| now.monotonic >= at))
+            .map(|batch| batch.open_id)
+            .collect();
+        for open_id in due {
+            self.on_batch_due(open_id, now, effects);
+        }
+    }
+
+    fn on_batch_due(&mut self, open_id: OpenId, now: Now, effects: &mut Effects) {
+        let give_up_after = self.config.give_up_after;
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        let pieces_due = batch.phase == Phase::Receiving
+            && now.monotonic >= batch.pull_at.min(batch.last_progress + give_up_after);
+        if let Some(coordination) = &mut batch.coordination
+            && batch.certification == Certification::Open
+            && now.monotonic >= coordination.answer_by
+        {
+            coordination.gave_up = true;
+            self.changed(open_id, effects);
+        }
+        self.on_vote_counted(open_id, now, effects);
+        if let Some(batch) = self.batches.get_mut(&open_id)
+            && batch.certification == Certification::Open
+            && batch.takeover_at.is_some_and(|at| now.monotonic >= at)
+        {
+            // Too few votes to take over with: the next vote that comes in decides, or the certificate does.
+            batch.takeover_at =
+                batch.coordination.is_none().then(|| now.monotonic + self.config.takeover_after * 16);
+        }
+        if pieces_due {
+            self.on_piece_deadline(open_id, now, effects);
+        }
+    }
+}
+
+/// Takes the votes of liars out, unless the seat also had a good one.
+fn drop_liars(batch: &mut Batch, liars: &[SeatIndex], signers: &SeatSet) {
+    for liar in liars.iter().map(|seat| seat.0).filter(|seat| !signers.contains(*seat)) {
+        batch.votes.remove(&liar);
+        batch.direct.remove(liar);
+        let detail = "the attestation does not verify under the member's key";
+        batch.refusals.insert(liar, Refusal::new(Reason::BadAttestation, detail));
+    }
+}
