@@ -1,7 +1,6 @@
 //! Vectors of EIP-2335, hostile files, and what must never happen to a key.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -197,45 +196,60 @@ fn rejects_file_larger_than_any_keystore_without_reading_it_whole() {
     assert!(matches!(StatedKey::read(&path), Err(Error::TooLarge { .. })));
 }
 
-/// One key directory for all tests that only read it.
-static DIRECTORY: LazyLock<(tempfile::TempDir, NodeKeys)> = LazyLock::new(|| {
-    let directory = tempfile::tempdir().unwrap();
-    let keys =
-        NodeKeys::create(&directory.path().join("keys"), &password("devnet"), Kdf::WeakForDevnet).unwrap();
-    (directory, keys)
-});
+/// A key directory and what is in it.
+struct Fixture {
+    temporary: tempfile::TempDir,
+    keys: NodeKeys,
+}
 
-fn directory() -> PathBuf {
-    DIRECTORY.0.path().join("keys")
+impl Fixture {
+    fn new() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let keys = NodeKeys::create(&temporary.path().join("keys"), &password("devnet"), Kdf::WeakForDevnet)
+            .unwrap();
+        Fixture { temporary, keys }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.temporary.path().join("keys")
+    }
+
+    fn member_file(&self) -> PathBuf {
+        self.directory().join(MEMBER_FILE)
+    }
 }
 
 #[test]
 fn loads_the_keys_that_it_created() {
-    let loaded = NodeKeys::load(&directory(), &password("devnet")).unwrap();
-    assert_eq!(loaded.bls.public_key(), DIRECTORY.1.bls.public_key());
-    assert_eq!(loaded.network.public(), DIRECTORY.1.network.public());
+    let fixture = Fixture::new();
+    let loaded = NodeKeys::load(&fixture.directory(), &password("devnet")).unwrap();
+    assert_eq!(loaded.bls.public_key(), fixture.keys.bls.public_key());
+    assert_eq!(loaded.network.public(), fixture.keys.network.public());
 }
 
 #[test]
 fn states_public_keys_without_a_password() {
-    let member = StatedKey::read(&directory().join(MEMBER_FILE)).unwrap();
-    assert_eq!(member, StatedKey::Member(DIRECTORY.1.bls.public_key().to_bytes()));
-    let network = StatedKey::read(&directory().join(NETWORK_FILE)).unwrap();
-    assert_eq!(network, StatedKey::Network(DIRECTORY.1.network.public().to_peer_id()));
+    let fixture = Fixture::new();
+    let member = StatedKey::read(&fixture.member_file()).unwrap();
+    assert_eq!(member, StatedKey::Member(fixture.keys.bls.public_key().to_bytes()));
+    let network = StatedKey::read(&fixture.directory().join(NETWORK_FILE)).unwrap();
+    assert_eq!(network, StatedKey::Network(fixture.keys.network.public().to_peer_id()));
 }
 
 #[test]
 fn rejects_wrong_password() {
-    let found = NodeKeys::load(&directory(), &password("devnot"));
+    let fixture = Fixture::new();
+    let found = NodeKeys::load(&fixture.directory(), &password("devnot"));
     assert!(matches!(found, Err(Error::Content { source: ContainerError::WrongPassword, .. })), "{found:?}");
 }
 
 #[test]
 fn files_are_for_their_owner_only_and_nothing_else_is_left() {
+    let fixture = Fixture::new();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&directory()), 0o700);
+    assert_eq!(mode(&fixture.directory()), 0o700);
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory()).unwrap() {
+    for entry in std::fs::read_dir(fixture.directory()).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(mode(&entry.path()), 0o600);
         names.push(entry.file_name().into_string().unwrap());
@@ -266,7 +280,8 @@ fn never_overwrites_a_key() {
 
 #[test]
 fn rejects_a_key_of_another_kind() {
-    let found = load_submitter(&directory().join(MEMBER_FILE), &password("devnet"));
+    let fixture = Fixture::new();
+    let found = load_submitter(&fixture.member_file(), &password("devnet"));
     assert!(
         matches!(found, Err(Error::Content { source: ContainerError::PublicKeyMismatch { .. }, .. })),
         "{found:?}"
@@ -275,7 +290,8 @@ fn rejects_a_key_of_another_kind() {
 
 #[test]
 fn rejects_every_changed_byte_of_the_ciphertext_and_the_checksum() {
-    let text = std::fs::read(directory().join(NETWORK_FILE)).unwrap();
+    let fixture = Fixture::new();
+    let text = std::fs::read(fixture.directory().join(NETWORK_FILE)).unwrap();
     let file: Value = serde_json::from_slice(&text).unwrap();
     for pointer in ["/crypto/cipher/message", "/crypto/checksum/message"] {
         for byte in [0, 15, 31] {
@@ -292,7 +308,8 @@ fn rejects_every_changed_byte_of_the_ciphertext_and_the_checksum() {
 
 #[test]
 fn rejects_a_changed_initial_counter_by_the_public_key() {
-    let text = std::fs::read_to_string(directory().join(MEMBER_FILE)).unwrap();
+    let fixture = Fixture::new();
+    let text = std::fs::read_to_string(fixture.member_file()).unwrap();
     let mut file: Value = serde_json::from_str(&text).unwrap();
     let value = file.pointer_mut("/crypto/cipher/params/iv").unwrap();
     *value = json!("00".repeat(16));
@@ -314,10 +331,11 @@ fn rejects_a_changed_initial_counter_by_the_public_key() {
 
 #[test]
 fn debug_and_files_hold_no_secret() {
-    let secret = hex::encode(*DIRECTORY.1.bls.to_bytes());
-    let shown = format!("{:?} {:?}", DIRECTORY.1, password("hunter2hunter2"));
+    let fixture = Fixture::new();
+    let secret = hex::encode(*fixture.keys.bls.to_bytes());
+    let shown = format!("{:?} {:?}", fixture.keys, password("hunter2hunter2"));
     assert!(!shown.contains(&secret) && !shown.contains("hunter2"), "{shown}");
-    let text = std::fs::read_to_string(directory().join(MEMBER_FILE)).unwrap();
+    let text = std::fs::read_to_string(fixture.member_file()).unwrap();
     assert!(!text.contains(&secret));
 }
 
