@@ -12,6 +12,7 @@ mod hasher;
 mod keccak;
 mod limbs;
 pub mod permutation;
+pub mod schedule;
 pub mod tree;
 
 pub use engine::{software, software_by_name, software_names};

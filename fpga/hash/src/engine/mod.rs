@@ -6,6 +6,9 @@
 //!
 //! An engine can be built only after the CPU reported its instruction sets, so no undetected instruction ever runs.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod evaluate;
 mod scalar;
 
 use std::sync::{Arc, OnceLock};
@@ -23,7 +26,14 @@ struct Entry {
 fn engines() -> &'static [Entry] {
     static ENGINES: OnceLock<Vec<Entry>> = OnceLock::new();
     ENGINES.get_or_init(|| {
-        vec![Entry { name: scalar::NAME, needs: "", engine: Some(Arc::new(scalar::Scalar::default())) }]
+        vec![
+            Entry {
+                name: avx512::NAME,
+                needs: avx512::NEEDS,
+                engine: avx512::Avx512::detect().map(|engine| Arc::new(engine) as _),
+            },
+            Entry { name: scalar::NAME, needs: "", engine: Some(Arc::new(scalar::Scalar::default())) },
+        ]
     })
 }
 

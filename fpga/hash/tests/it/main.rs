@@ -3,4 +3,5 @@
 //! `NIGHTLY=1` raises the random inputs from thousands to 100,000 per engine.
 
 mod peers;
+mod poseidon;
 mod trees;

@@ -1,0 +1,108 @@
+//! Eight 64-bit lanes of an AVX-512 register, as safe operations.
+//!
+//! Promise: a [`Cpu`] exists only where the CPU reported every instruction set it stands for, so holding one makes the
+//! operations safe. They are inlined into functions compiled for these instruction sets; called elsewhere they would
+//! be correct but slow.
+
+use std::arch::x86_64::*;
+
+/// Eight lanes of 64 bits.
+pub(super) type Lanes = __m512i;
+
+/// Proof that this CPU runs AVX-512 F, IFMA and BW... what [`Cpu::NEEDS`] lists.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cpu(());
+
+impl Cpu {
+    /// The instruction sets, as `/proc/cpuinfo` spells them.
+    pub(super) const NEEDS: &'static str = "avx512f avx512ifma";
+
+    /// The proof, when it is true.
+    pub(super) fn detect() -> Option<Self> {
+        let has_all = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma");
+        has_all.then_some(Self(()))
+    }
+
+    #[inline(always)]
+    pub(super) fn from_array(self, lanes: [u64; 8]) -> Lanes {
+        // SAFETY: both are 64 bytes without invalid bit patterns.
+        unsafe { std::mem::transmute(lanes) }
+    }
+
+    #[inline(always)]
+    pub(super) fn to_array(self, lanes: Lanes) -> [u64; 8] {
+        // SAFETY: both are 64 bytes without invalid bit patterns.
+        unsafe { std::mem::transmute(lanes) }
+    }
+
+    #[inline(always)]
+    pub(super) fn zero(self) -> Lanes {
+        self.from_array([0; 8])
+    }
+
+    #[inline(always)]
+    pub(super) fn broadcast(self, value: u64) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_set1_epi64(value.cast_signed()) }
+    }
+
+    #[inline(always)]
+    pub(super) fn add(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_add_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    pub(super) fn subtract(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_sub_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    pub(super) fn and(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_and_si512(a, b) }
+    }
+
+    #[inline(always)]
+    pub(super) fn or(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_or_si512(a, b) }
+    }
+
+    #[inline(always)]
+    pub(super) fn shift_right<const BITS: u32>(self, a: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_srli_epi64::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    pub(super) fn shift_left<const BITS: u32>(self, a: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_slli_epi64::<BITS>(a) }
+    }
+
+    /// Lane by lane `chosen` where the top bit of `selector` is set, else `other`.
+    #[inline(always)]
+    pub(super) fn choose_if_negative(self, selector: Lanes, chosen: Lanes, other: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe {
+            let mask = _mm512_cmplt_epi64_mask(selector, _mm512_setzero_si512());
+            _mm512_mask_blend_epi64(mask, other, chosen)
+        }
+    }
+
+    /// `sum + (a * b mod 2^52)` of the low 52 bits of `a` and `b`; higher bits of both are ignored.
+    #[inline(always)]
+    pub(super) fn multiply_low(self, sum: Lanes, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512ifma.
+        unsafe { _mm512_madd52lo_epu64(sum, a, b) }
+    }
+
+    /// `sum + (a * b >> 52)` of the low 52 bits of `a` and `b`; higher bits of both are ignored.
+    #[inline(always)]
+    pub(super) fn multiply_high(self, sum: Lanes, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512ifma.
+        unsafe { _mm512_madd52hi_epu64(sum, a, b) }
+    }
+}

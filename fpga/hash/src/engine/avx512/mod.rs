@@ -1,0 +1,74 @@
+//! The AVX-512 engine: Keccak and Poseidon on eight lanes.
+
+mod lanes;
+mod poseidon;
+
+use self::lanes::Cpu;
+use self::poseidon::{GROUP, Limbs52, MONTGOMERY_BITS};
+use super::evaluate::Table;
+use super::scalar::Scalar;
+use crate::hasher::check_poseidon_shape;
+use crate::schedule::{PerWidth, Schedule};
+use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
+
+pub(super) const NAME: &str = "software-avx512ifma";
+pub(super) const NEEDS: &str = Cpu::NEEDS;
+
+static TABLES: PerWidth<Table<Limbs52>> = PerWidth::new();
+
+#[derive(Debug)]
+pub(super) struct Avx512 {
+    cpu: Cpu,
+    single: Scalar,
+    work: WorkCounter,
+}
+
+impl Avx512 {
+    /// The engine, when this CPU runs it.
+    pub(super) fn detect() -> Option<Self> {
+        Some(Self { cpu: Cpu::detect()?, single: Scalar::default(), work: WorkCounter::default() })
+    }
+}
+
+impl Hasher for Avx512 {
+    fn engine(&self) -> &'static str {
+        NAME
+    }
+
+    fn keccak256(&self, messages: &[&[u8]], digests: &mut [Digest]) {
+        self.single.keccak256(messages, digests);
+    }
+
+    fn keccak256_prefixed(&self, prefix: u8, item_bytes: usize, items: &[u8], digests: &mut [Digest]) {
+        self.single.keccak256_prefixed(prefix, item_bytes, items, digests);
+    }
+
+    fn poseidon(&self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
+        check_poseidon_shape(inputs.len(), width, digests.len());
+        self.work.count_poseidon(digests.len(), width);
+        let table = TABLES.get(width + 1, || {
+            Table::new(&Schedule::derive(width + 1, MONTGOMERY_BITS), |element| {
+                poseidon::split(element.limbs())
+            })
+        });
+        // SAFETY: `self.cpu` proves the instruction sets that the function is compiled for.
+        let mut done = unsafe { poseidon::hash_groups::<2>(self.cpu, table, inputs, width, digests) };
+        // SAFETY: as above.
+        done += unsafe {
+            poseidon::hash_groups::<1>(self.cpu, table, &inputs[done * width..], width, &mut digests[done..])
+        };
+        let rest = digests.len() - done;
+        if rest > 0 {
+            let mut padded = vec![FieldElement::ZERO; GROUP * width];
+            padded[..rest * width].copy_from_slice(&inputs[done * width..]);
+            let mut padded_digests = [FieldElement::ZERO; GROUP];
+            // SAFETY: as above.
+            unsafe { poseidon::hash_groups::<1>(self.cpu, table, &padded, width, &mut padded_digests) };
+            digests[done..].copy_from_slice(&padded_digests[..rest]);
+        }
+    }
+
+    fn work(&self) -> Work {
+        self.work.snapshot()
+    }
+}
