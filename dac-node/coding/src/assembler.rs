@@ -1,7 +1,8 @@
 //! A whole batch from its decoded stripes, in any order.
 //!
-//! Promise: a [`DecodedBatch`] hashes to all three announced commitments, which is what a member's signature says. Memory
-//! is one batch, one shard and the table of piece roots, taken when the first decoded stripe arrives, not before.
+//! Promise: a [`DecodedBatch`] has the commitments beside it, all three computed from its bytes, and they equal what was
+//! announced. That is what a member's signature says. Memory is one batch, one shard and the table of piece roots,
+//! taken when the first decoded stripe arrives, not before.
 
 use attest::{DataHash, SeatIndex, ShardsRoot};
 use bytes::Bytes;
@@ -33,7 +34,7 @@ pub struct DecodedBatch {
     pub shard: Option<Bytes>,
     /// Roots of all pieces, consistent with the announced shardsRoot.
     pub piece_roots: PieceRoots,
-    /// As announced, and as computed from the bytes.
+    /// As computed from the bytes; equal to what was announced.
     pub commitments: Commitments,
 }
 
@@ -120,8 +121,8 @@ impl BatchAssembler {
         Ok(decoded)
     }
 
-    /// Like [`Self::finish`] for a member of an exchange, where only two commitments are announced: `dataRoot` is what
-    /// this member computes, and signs, itself.
+    /// Like [`Self::finish`] for a member of an exchange: an open announces dataHash and shardsRoot (PROTOCOL section 5,
+    /// step 2), and dataRoot is what this member computes, and signs, itself.
     ///
     /// # Errors
     /// As [`Self::finish`].
@@ -137,6 +138,7 @@ impl BatchAssembler {
         Ok(decoded)
     }
 
+    /// All commitments from the bytes, compared with nothing yet.
     fn compute(self, hasher: &dyn Hasher) -> Result<DecodedBatch, Error> {
         if !self.is_complete() {
             return Err(Error::MissingStripes { missing: self.missing, stripes: self.layout.stripes() });
@@ -147,5 +149,52 @@ impl BatchAssembler {
         let commitments = Commitments { data_hash, data_root, shards_root };
         let shard = self.seat.map(|_| self.shard.into());
         Ok(DecodedBatch { batch: self.batch.into(), shard, piece_roots, commitments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Coder, Commitment, commit, decode_stripe};
+
+    fn assembled(batch: &[u8]) -> (BatchAssembler, Commitments) {
+        let hasher = fpga_hash::software();
+        let layout = Layout::new(4, 2, batch.len() as u64).unwrap();
+        let coder = Coder::new(4, 2).unwrap();
+        let (commitments, piece_roots) = commit(&*hasher, &coder, &layout, batch);
+        let mut assembler = BatchAssembler::new(&layout, Some(SeatIndex(3)));
+        for stripe in 0..layout.stripes() {
+            let encoded = coder.encode_stripe(&layout, stripe, &batch[layout.stripe_range(stripe)]);
+            let paths = piece_roots.paths(stripe, &*hasher);
+            let pieces: Vec<_> =
+                (1..3).map(|index| encoded.checked_piece(index, &piece_roots, &paths)).collect();
+            assembler.insert(&decode_stripe(&coder, &layout, stripe, &pieces, &*hasher).unwrap());
+        }
+        (assembler, commitments)
+    }
+
+    #[test]
+    fn computes_the_data_root_that_nobody_announced() {
+        let (assembler, Commitments { data_hash, data_root, shards_root }) = assembled(&[5; 70_000]);
+        let decoded = assembler.finish_announced(data_hash, shards_root, &*fpga_hash::software()).unwrap();
+        assert_eq!((decoded.commitments.data_root, &decoded.batch[..]), (data_root, &[5; 70_000][..]));
+        assert!(decoded.shard.is_some());
+    }
+
+    #[test]
+    fn refuses_what_is_not_as_announced() {
+        let hasher = fpga_hash::software();
+        let (assembler, announced) = assembled(&[5; 70_000]);
+        let error =
+            assembler.finish_announced(DataHash([1; 32]), announced.shards_root, &*hasher).unwrap_err();
+        assert!(matches!(error, Error::CommitmentMismatch { which: Commitment::DataHash, .. }));
+        let (assembler, announced) = assembled(&[5; 70_000]);
+        let error =
+            assembler.finish_announced(announced.data_hash, ShardsRoot([1; 32]), &*hasher).unwrap_err();
+        assert!(matches!(error, Error::CommitmentMismatch { which: Commitment::ShardsRoot, .. }));
+        let missing = BatchAssembler::new(&Layout::new(4, 2, 1).unwrap(), None);
+        let error =
+            missing.finish_announced(announced.data_hash, announced.shards_root, &*hasher).unwrap_err();
+        assert_eq!(error, Error::MissingStripes { missing: 1, stripes: 1 });
     }
 }
