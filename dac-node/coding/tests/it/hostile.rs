@@ -3,8 +3,8 @@
 use attest::{DataHash, DataRoot, ShardsRoot};
 use bytes::Bytes;
 use dac_node_coding::{
-    CheckedPiece, Coder, Commitment, Commitments, EncodingFault, Error, Fault, LEAF_BYTES, Layout,
-    LeafOpening, PIECE_BYTES, Piece, decode_stripe,
+    BatchAssembler, CheckedPiece, Coder, Commitment, Commitments, EncodingFault, Error, Fault, LEAF_BYTES,
+    Layout, LeafOpening, PIECE_BYTES, Piece, decode_stripe,
 };
 use proptest::prelude::*;
 
@@ -12,6 +12,9 @@ use crate::{Coordinator, generated_batch, hasher, naive};
 
 /// One full stripe and one short, last one with 24 bytes of padding.
 const BATCH_BYTES: usize = 3 * PIECE_BYTES + 3 * 640 - 24;
+
+/// A change of something true.
+type Lie<T> = fn(&mut T);
 
 fn honest() -> Coordinator {
     Coordinator::new(7, 3, generated_batch(30, BATCH_BYTES))
@@ -26,7 +29,7 @@ fn peer_cannot_pass_anything_but_the_piece() {
     let ours = honest();
     let good = ours.checked_pieces(1).swap_remove(2).into_piece();
     assert!(check(&ours, good.clone()).is_ok());
-    let lies: [(Error, fn(&mut Piece)); 9] = [
+    let lies: [(Error, Lie<Piece>); 9] = [
         (Error::StripeOutOfRange { stripe: 2, stripes: 2 }, |piece| piece.stripe = 2),
         (Error::StripeOutOfRange { stripe: u32::MAX, stripes: 2 }, |piece| piece.stripe = u32::MAX),
         (Error::PieceIndexOutOfRange { index: 7, members: 7 }, |piece| piece.index = 7),
@@ -173,10 +176,19 @@ fn stripe_needs_k_different_pieces_of_itself() {
     assert_eq!(decode(&wider[7..]), Err(Error::ForeignPiece { stripe: 0, found_stripe: 0, index: 7 }));
 }
 
+fn assembled(ours: &Coordinator) -> BatchAssembler {
+    let mut assembler = BatchAssembler::new(&ours.layout, None);
+    for stripe in 0..ours.layout.stripes() {
+        let pieces = ours.checked_pieces(stripe);
+        assembler.insert(&decode_stripe(&ours.coder, &ours.layout, stripe, &pieces, &*hasher()).unwrap());
+    }
+    assembler
+}
+
 #[test]
 fn each_announced_commitment_is_compared_and_named() {
     let ours = honest();
-    let lies: [(Commitment, fn(&mut Commitments)); 3] = [
+    let lies: [(Commitment, Lie<Commitments>); 3] = [
         (Commitment::DataHash, |announced| announced.data_hash = DataHash([7; 32])),
         (Commitment::DataRoot, |announced| announced.data_root = DataRoot([7; 32])),
         (Commitment::ShardsRoot, |announced| announced.shards_root = ShardsRoot([7; 32])),
@@ -184,15 +196,16 @@ fn each_announced_commitment_is_compared_and_named() {
     for (named, lie) in lies {
         let mut announced = ours.commitments;
         lie(&mut announced);
-        let mut assembler = dac_node_coding::BatchAssembler::new(&ours.layout, None);
-        for stripe in 0..ours.layout.stripes() {
-            let pieces = ours.checked_pieces(stripe);
-            assembler.insert(&decode_stripe(&ours.coder, &ours.layout, stripe, &pieces, &*hasher()).unwrap());
-        }
-        let error = assembler.finish(&announced, &*hasher()).unwrap_err();
+        let error = assembled(&ours).finish(&announced, &*hasher()).unwrap_err();
         assert!(matches!(error, Error::CommitmentMismatch { which, expected, .. }
             if which == named && expected == [7; 32]));
         assert_eq!(error.fault(), Fault::Encoder);
+
+        let Commitments { data_hash, shards_root, .. } = announced;
+        match assembled(&ours).finish_announced(data_hash, shards_root, &*hasher()) {
+            Ok(decoded) => assert_eq!((named, decoded.commitments), (Commitment::DataRoot, ours.commitments)),
+            Err(without_root) => assert_eq!((named == Commitment::DataRoot, without_root), (false, error)),
+        }
     }
 }
 

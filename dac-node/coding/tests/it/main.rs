@@ -1,5 +1,7 @@
 //! What the crate promises, against an independent implementation, hostile input and pinned vectors.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests that fails is a failed test")]
+
 mod hostile;
 mod naive;
 mod round_trip;

@@ -1,6 +1,6 @@
 //! Batches into pieces and back: equal to the independent implementation, for every choice of pieces.
 
-use dac_node_coding::{CheckedPiece, Coder, Layout, PIECE_BYTES, commit};
+use dac_node_coding::{CheckedPiece, Coder, Layout, PIECE_BYTES, commit, encode_and_root};
 use proptest::prelude::*;
 
 use crate::{Coordinator, generated_batch, hasher, naive};
@@ -117,6 +117,8 @@ fn commitments_do_not_depend_on_threads() {
     let (together, together_roots) = with_threads(4);
     assert_eq!(alone, together);
     assert_eq!(alone_roots.to_bytes(), together_roots.to_bytes());
+    let dispersed = encode_and_root(&*hasher(), &coder, &layout, &batch);
+    assert_eq!(dispersed.to_bytes(), alone_roots.to_bytes());
 }
 
 #[test]
