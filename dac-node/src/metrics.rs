@@ -166,6 +166,15 @@ impl Meter {
 
     /// Bytes went over the network: payload and headers, before encryption.
     pub fn bytes(&self, direction: Direction, class: Class, bytes: u64) {
+        self.bytes_counter(direction, class).increment(bytes);
+    }
+
+    /// Bytes that went over the network so far, for classes that count themselves.
+    pub fn bytes_so_far(&self, direction: Direction, class: Class, total: u64) {
+        self.bytes_counter(direction, class).absolute(total);
+    }
+
+    fn bytes_counter(&self, direction: Direction, class: Class) -> metrics::Counter {
         let direction = match direction {
             Direction::In => "in",
             Direction::Out => "out",
@@ -177,7 +186,7 @@ impl Meter {
             Class::Http => "http",
         };
         let seat = self.seat.clone();
-        counter!(NETWORK_BYTES, "seat" => seat, "direction" => direction, "class" => class).increment(bytes);
+        counter!(NETWORK_BYTES, "seat" => seat, "direction" => direction, "class" => class)
     }
 
     /// A bounded queue holds `depth` of `capacity` entries.

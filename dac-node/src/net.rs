@@ -74,7 +74,7 @@ pub enum NetworkEvent {
         message: Message,
         /// Size on the stream, length prefix included.
         frame_bytes: usize,
-        /// Held until the message is dealt with; a peer has [`streams::CREDITS_PER_PEER`] per class.
+        /// Held until the message is dealt with; a peer has a fixed number of them per class.
         credit: Credit,
     },
     /// A gossip message; every one must be judged.

@@ -125,8 +125,9 @@ impl Engine {
         self.by_batch_id.insert(batch_id, open_id);
         effects.push(Effect::Persist { open_id, record, content: content.map(Box::new) });
         self.note_stage_of(open_id, "rooted", now, effects);
-        self.answer_tickets(open_id, &Ok(batch_id), effects);
+        // The status is posted before anyone is told to wait for it.
         effects.push(Effect::Changed(batch_id));
+        self.answer_tickets(open_id, &Ok(batch_id), effects);
     }
 
     /// The sync ended.

@@ -91,6 +91,7 @@ impl PeerQueue {
     pub(super) fn new() -> (PeerQueue, [mpsc::Receiver<Bytes>; 2]) {
         let (bulk, bulk_receiver) = mpsc::channel(QUEUE_FRAMES_MAX);
         let (repair, repair_receiver) = mpsc::channel(QUEUE_FRAMES_MAX);
+        let queue = PeerQueue { senders: [bulk, repair], connected: Arc::default() };
         (queue, [bulk_receiver, repair_receiver])
     }
 

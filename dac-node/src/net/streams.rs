@@ -22,7 +22,7 @@ use crate::engine::{Credit, SeatSet};
 use crate::message::{FRAME_BYTES_MAX, Message};
 
 /// Messages of one peer and class that may be in this node's hands at once.
-pub const CREDITS_PER_PEER: usize = 64;
+pub(super) const CREDITS_PER_PEER: usize = 64;
 /// First pause before a broken stream is opened again; doubles up to [`REOPEN_PAUSE_MAX`].
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(5);

@@ -1,0 +1,499 @@
+//! The node behind the HTTP API.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use attest::{
+    BatchId, Certificate, CommitteeFile, DataHash, Statement, Submission, SubmissionSignature, Thresholds,
+};
+use bytes::Bytes;
+use dac_node_coding::{Layout, Piece, verify_stripe_data};
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::oneshot;
+
+use super::read::{Target, range, stored_piece};
+use super::{NodeHandle, Request, Shared, refusal_of};
+use crate::api::{Backend, ShardStream};
+use crate::engine::Facts;
+use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
+use crate::net::{Class, QUEUE_FRAMES_MAX};
+use crate::service::{
+    BatchRef, BatchStatus, MemberOutcome, Outcome, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason,
+    Refusal, Stage, SubmissionRequest,
+};
+use crate::store::{self, ContentKey, ShardStore};
+
+impl NodeHandle {
+    /// Runs something that waits for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, store::Error> {
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || work(&shared)).await {
+            Ok(result) => result,
+            Err(error) => Err(store::Error::Metadata(error.to_string())),
+        }
+    }
+
+    fn stopping(&self) -> Result<(), Refusal> {
+        if *self.shared.stopping.borrow() {
+            return Err(Refusal::new(Reason::ShuttingDown, "this member is stopping"));
+        }
+        Ok(())
+    }
+
+    async fn batch_id(&self, name: BatchRef) -> Option<BatchId> {
+        match name {
+            BatchRef::Id(id) => Some(id),
+            BatchRef::DataHash(hash) => {
+                let ids = self.blocking(move |shared| shared.store.statements_of(hash)).await;
+                logged(ids).and_then(|ids| ids.first().copied())
+            }
+        }
+    }
+
+    /// What is needed to read a batch: from the statement this member accepted, or from a certificate it only stores.
+    async fn target(&self, name: BatchRef) -> Result<Target, ReadError> {
+        let batch_id = self.batch_id(name).await.ok_or(ReadError::Unknown)?;
+        let found = self.blocking(move |shared| find_target(shared, batch_id)).await;
+        found.map_err(|error| ReadError::Storage(error.to_string()))?.ok_or(ReadError::Unknown)
+    }
+
+    /// The status of a batch that is not in flight any more.
+    async fn stored_status(&self, batch_id: BatchId) -> Option<BatchStatus> {
+        let found = self.blocking(move |shared| {
+            let certificate = stored_certificate(&*shared.store, batch_id)?;
+            let record = shared.store.statement(batch_id)?;
+            Ok(status_of_stored(shared, batch_id, record, certificate))
+        });
+        logged(found.await).flatten()
+    }
+}
+
+impl Backend for NodeHandle {
+    fn precheck(&self, request: &SubmissionRequest, content_length: Option<u64>) -> Result<(), Refusal> {
+        self.stopping()?;
+        // Without a length the batch is at least one byte long; the body's own bound does the rest.
+        let submission = submission(request, DataHash::ZERO, content_length.unwrap_or(1).max(1));
+        self.shared.engine.check_request(&submission, self.shared.clock.now().unix_seconds).map(|_| ())
+    }
+
+    fn authorise(
+        &self,
+        request: &SubmissionRequest,
+        data_hash: DataHash,
+        data_bytes: u64,
+    ) -> BoxFuture<'_, Result<(), Refusal>> {
+        let submission = submission(request, data_hash, data_bytes);
+        let signature = SubmissionSignature(request.signature);
+        Box::pin(async move {
+            let now = self.shared.clock.now().unix_seconds;
+            self.shared.engine.authorise(&submission, &signature, now)?;
+            let facts = self.facts(&submission).await?;
+            let known = facts.1;
+            let quota =
+                self.shared.engine.rollups.get(&submission.rollup_id).map_or(0, |p| p.quota_per_day.as_u64());
+            if !known && facts.0.quota_used.saturating_add(data_bytes) > quota {
+                let used = facts.0.quota_used;
+                let detail = format!("{used} of {quota} bytes used today, {data_bytes} more asked");
+                return Err(Refusal::new(Reason::QuotaExceeded, detail));
+            }
+            Ok(())
+        })
+    }
+
+    fn submitted(
+        &self,
+        request: &SubmissionRequest,
+        data_hash: DataHash,
+        data_bytes: u64,
+    ) -> BoxFuture<'_, Option<BatchId>> {
+        let submission = submission(request, data_hash, data_bytes);
+        Box::pin(async move {
+            // Only what is certified needs no bytes any more; anything else takes the way of a new submission.
+            let found = self.blocking(move |shared| {
+                for id in shared.store.statements_of(submission.data_hash)? {
+                    let Some(record) = shared.store.statement(id)? else { continue };
+                    if is_same(&record.statement, &submission) && shared.store.certificate(id)?.is_some() {
+                        return Ok(Some(id));
+                    }
+                }
+                Ok(None)
+            });
+            logged(found.await).flatten()
+        })
+    }
+
+    fn submit(
+        &self,
+        request: SubmissionRequest,
+        data_hash: DataHash,
+        batch: Bytes,
+    ) -> BoxFuture<'_, Result<BatchId, Refusal>> {
+        let submission = submission(&request, data_hash, batch.len() as u64);
+        let signature = SubmissionSignature(request.signature);
+        Box::pin(async move {
+            self.stopping()?;
+            if let Some(id) = self.submitted(&request, data_hash, submission.data_bytes).await {
+                return Ok(id);
+            }
+            let (facts, _) = self.facts(&submission).await?;
+            let (reply, answer) = oneshot::channel();
+            let request = Request::Submit { submission, signature, batch, facts, reply };
+            let gone = || Refusal::new(Reason::ShuttingDown, "this member is stopping");
+            self.shared.requests.send(request).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        })
+    }
+
+    fn wait(&self, batch_id: BatchId) -> BoxFuture<'_, BatchStatus> {
+        Box::pin(async move {
+            if let Some(status) = self.shared.board.wait(&batch_id, self.shared.engine.seat).await {
+                return status;
+            }
+            // Not in flight: certified earlier, or forgotten.
+            match self.stored_status(batch_id).await {
+                Some(status) => status,
+                None => self.unknown_status(batch_id),
+            }
+        })
+    }
+
+    fn status(&self, name: BatchRef) -> BoxFuture<'_, Option<BatchStatus>> {
+        Box::pin(async move {
+            let batch_id = self.batch_id(name).await?;
+            match self.shared.board.get(&batch_id) {
+                Some(status) => Some(status),
+                None => self.stored_status(batch_id).await,
+            }
+        })
+    }
+
+    fn certificate(&self, name: BatchRef) -> BoxFuture<'_, Option<Certificate>> {
+        Box::pin(async move {
+            let found = self.blocking(move |shared| match name {
+                BatchRef::Id(id) => stored_certificate(&*shared.store, id),
+                BatchRef::DataHash(hash) => {
+                    let mut longest: Option<Certificate> = None;
+                    for id in shared.store.statements_of(hash)? {
+                        let found = stored_certificate(&*shared.store, id)?;
+                        let until = |c: &Certificate| c.statement.retain_until;
+                        if found.as_ref().map(until) > longest.as_ref().map(until) {
+                            longest = found;
+                        }
+                    }
+                    Ok(longest)
+                }
+            });
+            logged(found.await).flatten()
+        })
+    }
+
+    fn find(&self, name: BatchRef) -> BoxFuture<'_, Result<ReadableBatch, ReadError>> {
+        Box::pin(async move {
+            let target = self.target(name).await?;
+            let key = target.key;
+            let hot = self.blocking(move |shared| shared.store.content(&key)).await;
+            let hot =
+                hot.map_err(|error| ReadError::Storage(error.to_string()))?.is_some_and(|info| info.hot);
+            Ok(ReadableBatch {
+                batch_id: target.batch_id,
+                data_hash: target.statement.data_hash,
+                data_bytes: target.statement.data_bytes,
+                hot,
+            })
+        })
+    }
+
+    fn read(&self, batch: &ReadableBatch, bytes: Range<u64>) -> BoxStream<'static, Result<Bytes, ReadError>> {
+        let (handle, name) = (self.clone(), BatchRef::Id(batch.batch_id));
+        futures::stream::once(async move {
+            let target = handle.target(name).await;
+            target.map(|target| range(handle.shared.clone(), target, bytes))
+        })
+        .flat_map(|opened| match opened {
+            Ok(stream) => stream,
+            Err(error) => futures::stream::once(async move { Err(error) }).boxed(),
+        })
+        .boxed()
+    }
+
+    fn shard(&self, name: BatchRef, index: u16) -> BoxFuture<'_, Result<ShardStream, ReadError>> {
+        Box::pin(async move {
+            let target = Arc::new(self.target(name).await?);
+            check_below("shard", u64::from(index), u64::from(target.layout.members()))?;
+            // The first piece decides whether this node has the shard at all.
+            let (worker, at) = (self.shared.clone(), target.clone());
+            spawn(move || piece_here(&worker, &at, 0, index)).await?;
+            let (shared, batch_id) = (self.shared.clone(), target.batch_id);
+            let shard_bytes = target.layout.shard_bytes() as u64;
+            let bytes =
+                futures::stream::iter(0..target.layout.stripes())
+                    .then(move |stripe| {
+                        let (worker, at) = (shared.clone(), target.clone());
+                        async move {
+                            spawn(move || piece_here(&worker, &at, stripe, index)).await.map(|p| p.bytes)
+                        }
+                    })
+                    .boxed();
+            Ok(ShardStream { batch_id, index, shard_bytes, bytes })
+        })
+    }
+
+    fn piece(
+        &self,
+        name: BatchRef,
+        stripe: u32,
+        index: u16,
+    ) -> BoxFuture<'_, Result<PieceAnswer, ReadError>> {
+        Box::pin(async move {
+            let target = self.target(name).await?;
+            check_below("stripe", u64::from(stripe), u64::from(target.layout.stripes()))?;
+            check_below("shard", u64::from(index), u64::from(target.layout.members()))?;
+            let shared = self.shared.clone();
+            let piece = spawn(move || piece_here(&shared, &target, stripe, index)).await?;
+            Ok(PieceAnswer { stripe, index, bytes: piece.bytes, path: piece.path })
+        })
+    }
+
+    fn committee(&self) -> &CommitteeFile {
+        &self.shared.committee_file
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        self.shared.engine.committee.thresholds()
+    }
+
+    fn readiness(&self) -> Readiness {
+        let connected = self.shared.network.connected().borrow().len();
+        let quorum = self.thresholds().quorum();
+        let mut reasons = Vec::new();
+        if connected < quorum {
+            reasons.push(format!("{connected} members connected, the quorum is {quorum}"));
+        }
+        match self.shared.store.space() {
+            Ok(space) if space.free_bytes == 0 => reasons.push("storage is full".to_owned()),
+            Ok(_) => {}
+            Err(error) => reasons.push(error.to_string()),
+        }
+        if let Err(refusal) = self.stopping() {
+            reasons.push(refusal.detail);
+        }
+        Readiness { ready: reasons.is_empty(), reasons, connected, quorum }
+    }
+
+    fn batch_bytes_max(&self) -> u64 {
+        self.shared.engine.batch_bytes_max
+    }
+
+    fn refresh_metrics(&self) {
+        let (meter, counters) = (&self.shared.meter, self.shared.network.counters());
+        for (class, label) in [(Class::Bulk, MeterClass::Bulk), (Class::Repair, MeterClass::Repair)] {
+            let sent = counters.sent_bytes[class as usize].load(Ordering::Relaxed);
+            let received = counters.received_bytes[class as usize].load(Ordering::Relaxed);
+            meter.bytes_so_far(Direction::Out, label, sent);
+            meter.bytes_so_far(Direction::In, label, received);
+            let depth = (0..self.thresholds().members())
+                .filter_map(|seat| self.shared.network.queue(seat))
+                .map(|queue| queue.depth(class))
+                .max();
+            meter.queue(class.name(), depth.unwrap_or(0), QUEUE_FRAMES_MAX);
+        }
+        let control = |total: &std::sync::atomic::AtomicU64| total.load(Ordering::Relaxed);
+        meter.bytes_so_far(Direction::Out, MeterClass::Control, control(&counters.gossip_sent_bytes));
+        meter.bytes_so_far(Direction::In, MeterClass::Control, control(&counters.gossip_received_bytes));
+        let work = self.shared.hasher.work();
+        let keccak = HashWork { function: "keccak256", hashes: work.keccak_hashes, bytes: work.keccak_bytes };
+        let poseidon =
+            HashWork { function: "poseidon", hashes: work.poseidon_hashes, bytes: work.poseidon_bytes };
+        meter.hash_engine(self.shared.hasher.engine(), &[keccak, poseidon]);
+        if let Ok(space) = self.shared.store.space() {
+            let (used_bytes, free_bytes) = (space.used_bytes, space.free_bytes);
+            meter.store_space(StoreSpace { used_bytes, free_bytes, reserved_bytes: 0 });
+        }
+    }
+}
+
+impl NodeHandle {
+    /// What the store knows about a submission, and whether this very statement was accepted already.
+    async fn facts(&self, submission: &Submission) -> Result<(Facts, bool), Refusal> {
+        let submission = *submission;
+        let day = self.shared.clock.now().unix_seconds / 86_400;
+        let found = self.blocking(move |shared| {
+            let mut known = false;
+            for id in shared.store.statements_of(submission.data_hash)? {
+                known |=
+                    shared.store.statement(id)?.is_some_and(|record| is_same(&record.statement, &submission));
+            }
+            let quota_used = if known { 0 } else { shared.store.quota_used(submission.rollup_id, day)? };
+            let free_bytes = shared.store.space()?.free_bytes;
+            Ok((Facts { stored: None, quota_used, free_bytes }, known))
+        });
+        found.await.map_err(|error| refusal_of(&error))
+    }
+
+    fn unknown_status(&self, batch_id: BatchId) -> BatchStatus {
+        BatchStatus {
+            batch_id,
+            rollup_id: attest::RollupId::ZERO,
+            data_bytes: 0,
+            data_hash: DataHash::ZERO,
+            data_root: attest::DataRoot::ZERO,
+            shards_root: attest::ShardsRoot::ZERO,
+            hot_until: 0,
+            retain_until: 0,
+            stage: Stage::Refused,
+            coordinator: self.shared.engine.seat,
+            quorum: self.thresholds().quorum(),
+            signers: 0,
+            members: Vec::new(),
+            stage_ms: Default::default(),
+            sent_bytes: 0,
+            received_bytes: 0,
+        }
+    }
+}
+
+fn submission(request: &SubmissionRequest, data_hash: DataHash, data_bytes: u64) -> Submission {
+    Submission {
+        rollup_id: request.rollup_id,
+        data_hash,
+        data_bytes,
+        hot_until: request.hot_until,
+        retain_until: request.retain_until,
+        deadline: request.deadline,
+    }
+}
+
+fn is_same(statement: &Statement, submission: &Submission) -> bool {
+    (
+        statement.rollup_id,
+        statement.data_hash,
+        statement.data_bytes,
+        statement.hot_until,
+        statement.retain_until,
+    ) == (
+        submission.rollup_id,
+        submission.data_hash,
+        submission.data_bytes,
+        submission.hot_until,
+        submission.retain_until,
+    )
+}
+
+fn check_below(what: &'static str, asked: u64, limit: u64) -> Result<(), ReadError> {
+    if asked < limit { Ok(()) } else { Err(ReadError::OutOfRange { what, asked, limit }) }
+}
+
+/// For answers that have no room for an error: the log has it.
+fn logged<T>(result: Result<T, store::Error>) -> Option<T> {
+    result.inspect_err(|error| tracing::error!(%error, "storage")).ok()
+}
+
+async fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(ReadError::Storage(error.to_string())),
+    }
+}
+
+fn stored_certificate(store: &dyn ShardStore, id: BatchId) -> Result<Option<Certificate>, store::Error> {
+    let Some(bytes) = store.certificate(id)? else { return Ok(None) };
+    Certificate::decode_strict(&bytes)
+        .map(Some)
+        .map_err(|error| store::Error::Metadata(format!("certificate: {error}")))
+}
+
+fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<Target>, store::Error> {
+    let statement = match shared.store.statement(batch_id)? {
+        Some(record) => record.statement,
+        None => match stored_certificate(&*shared.store, batch_id)? {
+            Some(certificate) => certificate.statement,
+            None => return Ok(None),
+        },
+    };
+    let thresholds = shared.engine.committee.thresholds();
+    let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes)
+        .map_err(|error| store::Error::Metadata(error.to_string()))?;
+    let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
+    let roots = shared.store.piece_roots(&key)?.map(Arc::new);
+    Ok(Some(Target { batch_id, statement, key, layout, roots }))
+}
+
+/// A piece this node can vouch for without asking anyone: its own, or any one while the hot copy is here.
+fn piece_here(shared: &Shared, target: &Target, stripe: u32, index: u16) -> Result<Piece, ReadError> {
+    let own = shared.engine.seat;
+    if index == own
+        && let Some(piece) = stored_piece(shared, target, stripe)
+    {
+        return Ok(piece.into_piece());
+    }
+    let not_here = ReadError::NotHere { asked: index, own };
+    let Some(roots) = &target.roots else { return Err(not_here) };
+    let storage = |error: String| ReadError::Storage(error);
+    let stripe_range = target.layout.stripe_range(stripe);
+    let stripe_range = stripe_range.start as u64..stripe_range.end as u64;
+    let data =
+        shared.store.read_hot(&target.key, stripe_range).map_err(|error| storage(error.to_string()))?;
+    let data = data.ok_or(not_here)?;
+    let checked = verify_stripe_data(&target.layout, stripe, data, roots, &*shared.hasher)
+        .map_err(|error| storage(error.to_string()))?;
+    let encoded = shared.coder.encode_stripe(&target.layout, stripe, checked.data());
+    Ok(encoded.piece(index, &roots.paths(stripe, &*shared.hasher)))
+}
+
+/// A status made from what is stored: who signed is known from the certificate, why others did not is forgotten.
+fn status_of_stored(
+    shared: &Shared,
+    batch_id: BatchId,
+    record: Option<store::StatementRecord>,
+    certificate: Option<Certificate>,
+) -> Option<BatchStatus> {
+    let coordinator = record.as_ref().map_or(0, |record| record.coordinator);
+    let statement = match (&record, &certificate) {
+        (Some(record), _) => record.statement.clone(),
+        (None, Some(certificate)) => certificate.statement.clone(),
+        (None, None) => return None,
+    };
+    let own = shared.engine.seat;
+    let certified =
+        certificate.as_ref().map(|c| c.signers.seats(&shared.engine.committee).unwrap_or_default());
+    let signed = |seat: u16| match &certified {
+        Some(signers) => signers.contains(&attest::SeatIndex(seat)),
+        None => seat == own && record.is_some(),
+    };
+    let members: Vec<MemberOutcome> = (0..shared.engine.committee.thresholds().members())
+        .map(|seat| MemberOutcome {
+            seat,
+            name: shared.engine.names.get(usize::from(seat)).cloned().flatten(),
+            outcome: if signed(seat) { Outcome::Signed } else { Outcome::Waiting },
+            reason: None,
+            detail: None,
+            after_ms: None,
+        })
+        .collect();
+    let signers = members.iter().filter(|member| member.outcome == Outcome::Signed).count();
+    Some(BatchStatus {
+        batch_id,
+        rollup_id: statement.rollup_id,
+        data_bytes: statement.data_bytes,
+        data_hash: statement.data_hash,
+        data_root: statement.data_root,
+        shards_root: statement.shards_root,
+        hot_until: statement.hot_until,
+        retain_until: statement.retain_until,
+        stage: if certificate.is_some() { Stage::Certified } else { Stage::Signed },
+        coordinator,
+        quorum: shared.engine.committee.thresholds().quorum(),
+        signers: u16::try_from(signers).unwrap_or(u16::MAX),
+        members,
+        stage_ms: Default::default(),
+        sent_bytes: 0,
+        received_bytes: 0,
+    })
+}

@@ -1,0 +1,99 @@
+//! What peers pull from the store: pieces of batches that are settled here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use attest::BatchId;
+use dac_node_coding::{Piece, verify_stripe_data};
+
+use super::{Shared, Traffic};
+use crate::engine::SeatSet;
+use crate::message::{Message, Read, Want};
+use crate::net::Class;
+use crate::store::ContentKey;
+
+/// Answers a read of a stored batch.
+pub(super) fn read(shared: Arc<Shared>, to: u16, read: Read) {
+    tokio::task::spawn_blocking(move || {
+        let pieces = stored_pieces(&shared, &read.batch_id, read.stripe, &read.held, read.count);
+        let mut sent = 0;
+        for piece in pieces {
+            let frame = Message::ReadPiece(read.request, piece).to_frame();
+            if shared.network.send(to, Class::Repair, frame).is_ok() {
+                sent += 1;
+            }
+        }
+        // A full queue loses the end too: the reader's timeout covers it.
+        let _dropped =
+            shared.network.send(to, Class::Repair, Message::ReadEnd(read.request, sent).to_frame());
+    });
+}
+
+/// Answers a pull of an exchange that is settled here.
+pub(super) fn want(shared: Arc<Shared>, to: u16, batch_id: BatchId, want: Want, traffic: Arc<Traffic>) {
+    tokio::task::spawn_blocking(move || {
+        let pieces = stored_pieces(&shared, &batch_id, want.stripe, &want.held, want.count);
+        let mut messages: Vec<(Class, Message)> =
+            pieces.into_iter().map(|piece| (Class::Bulk, Message::Piece(want.open_id, piece))).collect();
+        if messages.is_empty() {
+            messages.push((Class::Repair, Message::Lack(want.open_id, want.stripe)));
+        }
+        for (class, message) in messages {
+            let frame = message.to_frame();
+            let bytes = frame.len() as u64;
+            if shared.network.send(to, class, frame).is_ok() {
+                traffic.sent.fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
+    });
+}
+
+/// Up to `count` pieces of one stripe that the asker lacks: the own one, then the data pieces of the hot copy.
+fn stored_pieces(shared: &Shared, batch_id: &BatchId, stripe: u32, held: &SeatSet, count: u16) -> Vec<Piece> {
+    match try_stored_pieces(shared, batch_id, stripe, held, count) {
+        Ok(pieces) => pieces,
+        Err(error) => {
+            tracing::error!(batch = %batch_id, stripe, %error, "a stored piece cannot be served");
+            Vec::new()
+        }
+    }
+}
+
+fn try_stored_pieces(
+    shared: &Shared,
+    batch_id: &BatchId,
+    stripe: u32,
+    held: &SeatSet,
+    count: u16,
+) -> Result<Vec<Piece>, Box<dyn std::error::Error + Send + Sync>> {
+    let Some(record) = shared.store.statement(*batch_id)? else { return Ok(Vec::new()) };
+    let key = ContentKey { data_hash: record.statement.data_hash, shards_root: record.statement.shards_root };
+    let Some(roots) = shared.store.piece_roots(&key)? else { return Ok(Vec::new()) };
+    let layout = *roots.layout();
+    if stripe >= layout.stripes() {
+        return Ok(Vec::new());
+    }
+    let paths = roots.paths(stripe, &*shared.hasher);
+    let count = usize::from(count);
+    let mut pieces = Vec::new();
+    let own = shared.engine.seat;
+    if !held.contains(own)
+        && count > 0
+        && let Some(bytes) = shared.store.read_piece(&key, stripe)?
+    {
+        let piece = Piece { stripe, index: own, bytes, path: paths.path(own) };
+        // What a disk returns is checked like what a peer sends.
+        let checked = piece.check(&layout, &record.statement.shards_root, &*shared.hasher)?;
+        pieces.push(checked.into_piece());
+    }
+    if pieces.len() < count {
+        let range = layout.stripe_range(stripe);
+        if let Some(data) = shared.store.read_hot(&key, range.start as u64..range.end as u64)? {
+            let checked = verify_stripe_data(&layout, stripe, data, &roots, &*shared.hasher)?;
+            let encoded = shared.coder.encode_stripe(&layout, stripe, checked.data());
+            let wanted = (0..layout.members()).filter(|index| *index != own && !held.contains(*index));
+            pieces.extend(wanted.take(count - pieces.len()).map(|index| encoded.piece(index, &paths)));
+        }
+    }
+    Ok(pieces)
+}
