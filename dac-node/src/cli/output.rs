@@ -23,8 +23,16 @@ pub struct OutputArgs {
     /// No progress and no advice, only the result and errors
     #[arg(long, short, global = true, display_order = 101)]
     pub quiet: bool,
-    /// Colours on the terminal
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, display_order = 102)]
+    /// Colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true,
+        display_order = 102
+    )]
     pub color: Color,
 }
 

@@ -1,18 +1,9 @@
-//! Times for people, and the one clock of the command line.
+//! Times for people.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// First second of the year 10000: calendar text ends there.
 const CALENDAR_END: u64 = 253_402_300_800;
-
-/// Unix seconds now.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is where time enters; what it calls takes it as a value"
-)]
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
 
 /// `2026-01-31T12:00:00Z (1769860800)`.
 pub(super) fn calendar(seconds: u64) -> String {
