@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn part(value: &str, length: u64) -> Result<Selected, String> {
-        parse(value, length).map_err(|problem| problem.code)
+        parse(value, length).map_err(|problem| problem.code.clone())
     }
 
     /// RFC 9110 section 14.1.2 gives these examples for a representation of 10,000 bytes.
