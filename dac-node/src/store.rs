@@ -13,6 +13,7 @@
 
 mod commit;
 mod disk;
+mod error;
 mod files;
 mod memory;
 mod metadata;
@@ -27,7 +28,6 @@ mod space;
 mod tests;
 
 use std::ops::Range;
-use std::path::PathBuf;
 
 use attest::{BatchId, DataHash, DataRoot, RollupId, ShardsRoot, Statement, SubmissionSignature};
 use bytes::Bytes;
@@ -35,6 +35,7 @@ use dac_node_coding::{Layout, PieceRoots};
 use parity_scale_codec::{Decode, Encode};
 
 pub use disk::{DiskStore, DiskStoreConfig, OnDamage};
+pub use error::Error;
 pub use files::{Directory, RealDirectory, StoredFile};
 pub use memory::MemoryStore;
 pub use recovery::Damage;
@@ -121,7 +122,11 @@ impl NewContent {
         assert_eq!(self.data_root, record.statement.data_root, "the content has the statement's data root");
         assert_eq!(self.batch.len() as u64, self.layout.batch_bytes(), "the batch has the layout's length");
         assert_eq!(*self.piece_roots.layout(), self.layout, "the piece roots are of this layout");
-        assert_eq!(self.piece_roots.shards_root(), self.key.shards_root, "the piece roots are of this content");
+        assert_eq!(
+            self.piece_roots.shards_root(),
+            self.key.shards_root,
+            "the piece roots are of this content"
+        );
         let pieces = (0..self.layout.stripes()).map(|stripe| self.layout.piece_bytes(stripe));
         assert!(self.shard.iter().map(Bytes::len).eq(pieces), "the shard has a piece of each stripe");
     }
@@ -145,85 +150,6 @@ pub struct Pruned {
     pub hot_copies: u64,
     /// Segment files unlinked.
     pub segments: u64,
-}
-
-/// Everything a store can answer with instead of data.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Refused before the disk is full, so that what is here stays readable and prunable.
-    #[error("storage full: {needed_bytes} bytes needed, {free_bytes} free above the reserve")]
-    Full {
-        /// Bytes the write would take.
-        needed_bytes: u64,
-        /// Bytes left above the reserve.
-        free_bytes: u64,
-    },
-    /// A statement without content, and the content is not here either.
-    #[error("content {0:?} is not stored")]
-    UnknownContent(ContentKey),
-    /// A stored record whose checksum does not hold: bit rot or a foreign hand.
-    #[error("corrupt record in segment {segment} at {offset}: {what}")]
-    Corrupt {
-        /// Segment file name.
-        segment: String,
-        /// Byte offset in it.
-        offset: u64,
-        /// What did not hold.
-        what: &'static str,
-    },
-    /// An earlier sync or commit failed; nothing may be signed any more.
-    #[error("store stopped after a failed sync: {0}")]
-    Poisoned(String),
-    /// Another store, in this process or another, works in the directory.
-    #[error("{} is in use by process {holder}", path.display())]
-    Locked {
-        /// The directory.
-        path: PathBuf,
-        /// Process id of the holder, as far as it is known.
-        holder: String,
-    },
-    /// Written by another version of this program.
-    #[error("store format {found} is not supported, expected {expected}")]
-    Version {
-        /// The version this program writes.
-        expected: u64,
-        /// The version found.
-        found: u64,
-    },
-    /// A range that ends before it starts or behind the batch, or a stripe that does not exist.
-    #[error("{what} {asked} is beyond {limit}")]
-    OutOfRange {
-        /// `byte` or `stripe`.
-        what: &'static str,
-        /// Asked for.
-        asked: u64,
-        /// Bytes of the batch, or the last stripe.
-        limit: u64,
-    },
-    /// Evidence that is too large to keep.
-    #[error("evidence of {bytes} bytes, at most {bytes_max} are kept")]
-    EvidenceTooLarge {
-        /// Its length.
-        bytes: usize,
-        /// [`EVIDENCE_BYTES_MAX`].
-        bytes_max: usize,
-    },
-    /// Not a certificate.
-    #[error(transparent)]
-    Certificate(#[from] attest::Error),
-    /// The operating system refused.
-    #[error("storage: {0}")]
-    Io(#[from] std::io::Error),
-    /// The metadata database refused.
-    #[error("metadata: {0}")]
-    Metadata(String),
-}
-
-impl Error {
-    /// True when the process must stop instead of going on.
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Error::Poisoned(_))
-    }
 }
 
 /// A member's durable storage. Implementors: [`DiskStore`], [`MemoryStore`].

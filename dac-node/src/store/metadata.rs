@@ -1,0 +1,308 @@
+//! What the store knows of statements, contents and segments: a redb database with one durable commit per group.
+//!
+//! Promise: a read sees only what was committed durably. Every question of the trait is answered by a key or a short
+//! range; nothing scans a table. The database stays small (about 1 KiB a statement; piece roots lie in the segments),
+//! because redb walks all of it after a crash.
+//!
+//! Terms: a *row* is a stored value (SCALE); an *index* is a table whose keys answer a question in order.
+//!
+//! Choices: one-phase commits with checksums. redb's documentation describes a theoretical attack on them by someone who
+//! chooses the data and the order in which pages reach the disk and crashes the process during a sync. Rows hold hashes,
+//! signatures and numbers, so their content cannot be chosen freely; two-phase commits would double the syncs.
+
+pub(super) mod backend;
+mod write;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use attest::{BatchId, DataHash, DataRoot, RollupId};
+use dac_node_coding::Layout;
+use parity_scale_codec::{Decode, DecodeAll, Encode};
+use redb::{Database, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, TableDefinition};
+
+use super::files::{Directory, StoredFile};
+use super::poison::Poison;
+use super::segment::{Appended, ExtentPlace, SegmentRow, is_segment_name};
+use super::{ContentInfo, ContentKey, Error, StatementRecord};
+use backend::{Ballast, METADATA_NAME, MetadataFile};
+
+pub(super) use write::{Fatal, Tables};
+
+/// Version of everything this store writes. Another one is refused.
+pub(super) const FORMAT_VERSION: u64 = 1;
+/// Most answers of [`Metadata::statements_of`].
+pub(super) const STATEMENTS_OF_MAX: usize = 64;
+
+type Id = &'static [u8; 32];
+type Key = &'static [u8; 64];
+type Row = &'static [u8];
+
+/// `format`, `segment_next`.
+const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+/// Statement id to [`StatementRow`].
+const STATEMENTS: TableDefinition<'_, Id, Row> = TableDefinition::new("statements");
+/// Sequence number to statement id.
+const STATEMENT_ORDER: TableDefinition<'_, u64, Id> = TableDefinition::new("statement_order");
+/// Data hash and sequence number to statement id.
+const STATEMENTS_BY_DATA: TableDefinition<'_, (Id, u64), Id> = TableDefinition::new("statements_by_data");
+/// `retain_until` and statement id.
+const STATEMENT_EXPIRY: TableDefinition<'_, (u64, Id), ()> = TableDefinition::new("statement_expiry");
+/// Content key to [`ContentRow`].
+const CONTENTS: TableDefinition<'_, Key, Row> = TableDefinition::new("contents");
+/// `hot_until` and content key, while the hot copy is here.
+const HOT_EXPIRY: TableDefinition<'_, (u64, Key), ()> = TableDefinition::new("hot_expiry");
+/// `retain_until` and content key.
+const CONTENT_EXPIRY: TableDefinition<'_, (u64, Key), ()> = TableDefinition::new("content_expiry");
+/// Segment number to [`SegmentRow`].
+const SEGMENTS: TableDefinition<'_, u64, Row> = TableDefinition::new("segments");
+/// Segment number and key of a content with an extent in it.
+const SEGMENT_CONTENTS: TableDefinition<'_, (u64, Key), ()> = TableDefinition::new("segment_contents");
+/// What the last group appended, under 0.
+const LAST_APPENDED: TableDefinition<'_, u64, Row> = TableDefinition::new("last_appended");
+/// Statement id to certificate (SCALE).
+const CERTIFICATES: TableDefinition<'_, Id, Row> = TableDefinition::new("certificates");
+/// Statement id to evidence.
+const EVIDENCE: TableDefinition<'_, Id, Row> = TableDefinition::new("evidence");
+/// Sequence number to statement id of evidence.
+const EVIDENCE_ORDER: TableDefinition<'_, u64, Id> = TableDefinition::new("evidence_order");
+/// Day and rollup to bytes accepted.
+const QUOTAS: TableDefinition<'_, (u64, Id), u64> = TableDefinition::new("quotas");
+
+/// Bytes of redb's magic number (its design document, "Database header").
+const MAGIC_BYTES: usize = 9;
+const FORMAT: &str = "format";
+const SEGMENT_NEXT: &str = "segment_next";
+
+/// A stored statement.
+#[derive(Clone, Debug, Encode, Decode)]
+struct StatementRow {
+    sequence: u64,
+    record: StatementRecord,
+}
+
+/// A stored content.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct ContentRow {
+    pub(super) members: u16,
+    pub(super) minimum_shards: u16,
+    pub(super) batch_bytes: u64,
+    pub(super) data_root: DataRoot,
+    pub(super) hot_until: u64,
+    pub(super) retain_until: u64,
+    pub(super) hot: Option<ExtentPlace>,
+    pub(super) shard: ExtentPlace,
+}
+
+impl ContentRow {
+    /// The shape of the encoding.
+    pub(super) fn layout(&self) -> Result<Layout, Error> {
+        Layout::new(self.members, self.minimum_shards, self.batch_bytes)
+            .map_err(|error| Error::Metadata(format!("stored layout: {error}")))
+    }
+
+    pub(super) fn info(&self) -> Result<ContentInfo, Error> {
+        Ok(ContentInfo {
+            layout: self.layout()?,
+            data_root: self.data_root,
+            hot_until: self.hot_until,
+            retain_until: self.retain_until,
+            hot: self.hot.is_some(),
+        })
+    }
+}
+
+/// A content key as a database key.
+fn key_bytes(key: &ContentKey) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&key.data_hash.0);
+    bytes[32..].copy_from_slice(&key.shards_root.0);
+    bytes
+}
+
+/// A database key as a content key.
+fn key_from(bytes: &[u8; 64]) -> ContentKey {
+    let half = |range: Range<usize>| bytes[range].try_into().expect("32 bytes");
+    ContentKey { data_hash: DataHash(half(0..32)), shards_root: attest::ShardsRoot(half(32..64)) }
+}
+
+fn decode<T: Decode>(what: &str, mut bytes: &[u8]) -> Result<T, Error> {
+    T::decode_all(&mut bytes).map_err(|error| Error::Metadata(format!("{what} does not decode: {error}")))
+}
+
+/// Any error of the database.
+fn refused(error: impl Into<redb::Error>) -> Error {
+    Error::Metadata(error.into().to_string())
+}
+
+/// Segments come after the metadata; where they are without it, it was lost or taken away.
+fn refuse_orphans(directory: &dyn Directory) -> Result<(), Error> {
+    match directory.list()?.into_iter().find(|name| is_segment_name(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::Metadata(format!(
+            "{METADATA_NAME} is missing or empty but segments are here ({name}): restore it, or move them away"
+        ))),
+    }
+}
+
+/// Empties a database file whose creation was cut off: the magic number comes last, so it is still zero, and there can
+/// be no segments yet. A finished database has its magic number for ever; one that lost it is left to be looked at.
+fn restart_creation(file: &dyn StoredFile, directory: &dyn Directory) -> Result<(), Error> {
+    let length = file.length()?;
+    let mut magic = [0; MAGIC_BYTES];
+    let present = usize::try_from(length).unwrap_or(usize::MAX).min(MAGIC_BYTES);
+    file.read(0, &mut magic[..present])?;
+    if length > 0 && magic == [0; MAGIC_BYTES] {
+        refuse_orphans(directory)?;
+        tracing::warn!("the metadata was never finished: starting again");
+        file.set_length(0)?;
+    }
+    Ok(())
+}
+
+/// The database.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    database: Database,
+}
+
+impl Metadata {
+    /// Opens or makes the database; one that is new has a durable name and all tables when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Version`]; [`Error::Metadata`], also for a new database beside segments: opening would remove them.
+    pub(super) fn open(
+        directory: &dyn Directory,
+        cache_bytes: usize,
+        bytes: Arc<AtomicU64>,
+        ballast: Arc<Ballast>,
+        poison: Arc<Poison>,
+    ) -> Result<Self, Error> {
+        let file = directory.open(METADATA_NAME, true)?;
+        restart_creation(&*file, directory)?;
+        bytes.store(file.length()?, std::sync::atomic::Ordering::Relaxed);
+        let mut builder = Database::builder();
+        builder.set_cache_size(cache_bytes).set_repair_callback(|session| {
+            let percent = session.progress() * 100.0;
+            tracing::info!("checking the metadata after an unclean stop: {percent:.0} %");
+        });
+        let database =
+            builder.create_with_backend(MetadataFile { file, bytes, ballast, poison }).map_err(refused)?;
+        let metadata = Self { database };
+        metadata.initialise(directory)?;
+        directory.sync()?;
+        Ok(metadata)
+    }
+
+    fn initialise(&self, directory: &dyn Directory) -> Result<(), Error> {
+        let transaction = self.database.begin_write().map_err(refused)?;
+        let found = {
+            let numbers = transaction.open_table(NUMBERS).map_err(refused)?;
+            numbers.get(FORMAT).map_err(refused)?.map(|found| found.value())
+        };
+        match found {
+            Some(FORMAT_VERSION) => transaction.abort().map_err(refused),
+            Some(found) => Err(Error::Version { expected: FORMAT_VERSION, found }),
+            None => {
+                refuse_orphans(directory)?;
+                Tables::open(&transaction)
+                    .and_then(|mut tables| tables.initialise())
+                    .map_err(|Fatal(error)| error)?;
+                transaction.commit().map_err(refused)
+            }
+        }
+    }
+
+    pub(super) fn begin_write(&self) -> Result<redb::WriteTransaction, Error> {
+        self.database.begin_write().map_err(refused)
+    }
+
+    fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        definition: TableDefinition<'_, K, V>,
+    ) -> Result<redb::ReadOnlyTable<K, V>, Error> {
+        self.database.begin_read().map_err(refused)?.open_table(definition).map_err(refused)
+    }
+
+    pub(super) fn statement(&self, id: BatchId) -> Result<Option<StatementRecord>, Error> {
+        let found = self.table(STATEMENTS)?.get(&id.0).map_err(refused)?;
+        found.map(|row| Ok(decode::<StatementRow>("a statement", row.value())?.record)).transpose()
+    }
+
+    pub(super) fn statements_of(&self, data_hash: DataHash) -> Result<Vec<BatchId>, Error> {
+        let table = self.table(STATEMENTS_BY_DATA)?;
+        let range = table.range((&data_hash.0, 0)..=(&data_hash.0, u64::MAX)).map_err(refused)?;
+        range
+            .rev()
+            .take(STATEMENTS_OF_MAX)
+            .map(|entry| Ok(BatchId(*entry.map_err(refused)?.1.value())))
+            .collect()
+    }
+
+    pub(super) fn recent(&self, limit: usize) -> Result<Vec<BatchId>, Error> {
+        let table = self.table(STATEMENT_ORDER)?;
+        let range = table.range::<u64>(..).map_err(refused)?;
+        range.rev().take(limit).map(|entry| Ok(BatchId(*entry.map_err(refused)?.1.value()))).collect()
+    }
+
+    pub(super) fn statement_count(&self) -> Result<u64, Error> {
+        self.table(STATEMENTS)?.len().map_err(refused)
+    }
+
+    pub(super) fn content(&self, key: &ContentKey) -> Result<Option<ContentRow>, Error> {
+        let found = self.table(CONTENTS)?.get(&key_bytes(key)).map_err(refused)?;
+        found.map(|row| decode("a content", row.value())).transpose()
+    }
+
+    pub(super) fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.table(CERTIFICATES)?.get(&id.0).map_err(refused)?.map(|bytes| bytes.value().to_vec()))
+    }
+
+    pub(super) fn evidence(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.table(EVIDENCE)?.get(&id.0).map_err(refused)?.map(|bytes| bytes.value().to_vec()))
+    }
+
+    pub(super) fn quota_used(&self, rollup: RollupId, day: u64) -> Result<u64, Error> {
+        Ok(self.table(QUOTAS)?.get((day, &rollup.0)).map_err(refused)?.map_or(0, |bytes| bytes.value()))
+    }
+
+    /// All segments; a few thousand at most.
+    pub(super) fn segments(&self) -> Result<BTreeMap<u64, SegmentRow>, Error> {
+        let table = self.table(SEGMENTS)?;
+        let range = table.range::<u64>(..).map_err(refused)?;
+        range
+            .map(|entry| {
+                let (segment, row) = entry.map_err(refused)?;
+                Ok((segment.value(), decode("a segment", row.value())?))
+            })
+            .collect()
+    }
+
+    pub(super) fn segment_next(&self) -> Result<u64, Error> {
+        Ok(self.table(NUMBERS)?.get(SEGMENT_NEXT).map_err(refused)?.map_or(0, |number| number.value()))
+    }
+
+    /// What the last group that appended anything appended.
+    pub(super) fn last_appended(&self) -> Result<Vec<Appended>, Error> {
+        let found = self.table(LAST_APPENDED)?.get(0).map_err(refused)?;
+        found.map_or(Ok(Vec::new()), |row| decode("the last group", row.value()))
+    }
+}
+
+/// Gives a store another format version.
+#[cfg(test)]
+pub(super) fn write_format(directory: &dyn Directory, version: u64) {
+    let metadata = Metadata::open(
+        directory,
+        1 << 20,
+        Arc::default(),
+        Arc::new(Ballast::open(directory, 0).unwrap()),
+        Arc::default(),
+    )
+    .unwrap();
+    let transaction = metadata.begin_write().unwrap();
+    transaction.open_table(NUMBERS).unwrap().insert(FORMAT, version).unwrap();
+    transaction.commit().unwrap();
+}

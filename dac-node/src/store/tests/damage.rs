@@ -1,0 +1,169 @@
+//! Bytes that rot, files that shrink or vanish: always found, always said, never passed on.
+
+use std::sync::Arc;
+
+use super::super::*;
+use super::fixture::*;
+
+fn disk_with(content: &NewContent) -> SimulatedDirectory {
+    let disk = SimulatedDirectory::new();
+    put(&open(&disk), 1, content, NOW + 3600, NOW + 7200);
+    disk
+}
+
+fn length(disk: &SimulatedDirectory, name: &str) -> u64 {
+    disk.open(name, false).unwrap().length().unwrap()
+}
+
+#[test]
+fn every_flipped_byte_of_a_record_is_found_on_read() {
+    let content = content(1, 3000);
+    for prefix in ["hot", "shard"] {
+        let disk = disk_with(&content);
+        let name = segment_of(&disk, prefix);
+        let store = open(&disk);
+        for offset in 64..length(&disk, &name) {
+            disk.flip_bit(&name, offset, 3);
+            let hot = store.read_hot(&content.key, 0..3000);
+            let shard = store.read_piece(&content.key, 0);
+            let roots = store.piece_roots(&content.key);
+            let found = [hot.is_err(), shard.is_err(), roots.is_err()];
+            for error in [hot.err(), shard.err(), roots.err()].into_iter().flatten() {
+                assert!(matches!(&error, Error::Corrupt { segment, .. } if *segment == name), "{error}");
+            }
+            disk.flip_bit(&name, offset, 3);
+            // Spare header bytes (84 to 88 of a record) and padding mean nothing; all else belongs to one record.
+            let ignored = found == [false; 3];
+            let spare =
+                if prefix == "hot" { (148..152).contains(&offset) } else { shard_spare(&content, offset) };
+            assert_eq!(ignored, spare, "{prefix} {offset}");
+        }
+        assert_hot(&store, &content);
+        assert_shard(&store, &content);
+    }
+}
+
+/// Roots record: 4 * 32 bytes of payload after 88 of header; then the piece.
+fn shard_spare(content: &NewContent, offset: u64) -> bool {
+    assert_eq!(content.layout.stripes(), 1);
+    (148..152).contains(&offset) || (64 + 216 + 84..64 + 216 + 88).contains(&offset)
+}
+
+#[test]
+fn last_commit_is_read_at_open_and_a_hole_in_it_is_reported() {
+    let content = content(1, 3000);
+    let disk = disk_with(&content);
+    let name = segment_of(&disk, "shard");
+    disk.flip_bit(&name, 400, 0);
+    let refused = DiskStore::open_on(Arc::new(disk.clone()), &config());
+    assert!(matches!(refused, Err(Error::Corrupt { segment, .. }) if segment == name));
+
+    let serving = DiskStoreConfig { on_damage: OnDamage::Serve, ..config() };
+    let store = DiskStore::open_on(Arc::new(disk.clone()), &serving).unwrap();
+    assert_eq!(store.damage().iter().map(|damage| &damage.segment).collect::<Vec<_>>(), [&name]);
+    assert!(matches!(store.read_piece(&content.key, 0), Err(Error::Corrupt { .. })));
+    assert_hot(&store, &content);
+}
+
+#[test]
+fn metadata_beyond_the_file_is_reported_and_never_dropped() {
+    let content = content(1, 3000);
+    for cut in [0, 63, 64, 500] {
+        let disk = disk_with(&content);
+        let name = segment_of(&disk, "hot");
+        disk.cut(&name, cut);
+        let refused = DiskStore::open_on(Arc::new(disk.clone()), &config());
+        assert!(
+            matches!(&refused, Err(Error::Corrupt { segment, offset, .. }) if (segment, *offset) == (&name, cut)),
+            "{refused:?}"
+        );
+        let serving = DiskStoreConfig { on_damage: OnDamage::Serve, ..config() };
+        let store = DiskStore::open_on(Arc::new(disk.clone()), &serving).unwrap();
+        assert_eq!(store.damage().len(), 1);
+        assert!(store.content(&content.key).unwrap().unwrap().hot, "still in the books");
+        assert!(matches!(store.read_hot(&content.key, 0..3000), Err(Error::Corrupt { .. })));
+        assert_shard(&store, &content);
+        // Nothing is appended behind the hole.
+        let other = super::fixture::content(2, 3000);
+        put(&store, 2, &other, NOW + 3600, NOW + 7200);
+        assert_hot(&store, &other);
+        assert_eq!(length(&disk, &name), cut);
+    }
+}
+
+#[test]
+fn missing_segment_is_reported_and_the_rest_is_served() {
+    let content = content(1, 3000);
+    let disk = disk_with(&content);
+    let name = segment_of(&disk, "shard");
+    disk.unlink(&name).unwrap();
+    let refused = DiskStore::open_on(Arc::new(disk.clone()), &config());
+    assert!(
+        matches!(refused, Err(Error::Corrupt { segment, what: "the file is missing", .. }) if segment == name)
+    );
+    let serving = DiskStoreConfig { on_damage: OnDamage::Serve, ..config() };
+    let store = DiskStore::open_on(Arc::new(disk), &serving).unwrap();
+    assert!(matches!(store.read_piece(&content.key, 0), Err(Error::Corrupt { .. })));
+    assert_hot(&store, &content);
+}
+
+#[test]
+fn torn_tail_is_cut_off_and_written_over() {
+    let content = content(1, 3000);
+    let disk = disk_with(&content);
+    let name = segment_of(&disk, "shard");
+    let committed = length(&disk, &name);
+    let file = disk.open(&name, false).unwrap();
+    file.write(committed, &[0xab; 777]).unwrap();
+    file.sync().unwrap();
+    let store = open(&disk);
+    assert_eq!(length(&disk, &name), committed);
+    let other = super::fixture::content(2, 3000);
+    put(&store, 2, &other, NOW + 3600, NOW + 7200);
+    assert_eq!(segments(&disk).len(), 2, "both in the same heads");
+    for content in [&content, &other] {
+        assert_shard(&store, content);
+        assert_hot(&store, content);
+    }
+}
+
+#[test]
+fn lost_metadata_beside_segments_is_refused_and_nothing_is_removed() {
+    let content = content(1, 3000);
+    let disk = disk_with(&content);
+    disk.unlink("metadata.redb").unwrap();
+    let before = segments(&disk);
+    for _ in 0..2 {
+        let refused = DiskStore::open_on(Arc::new(disk.clone()), &config());
+        assert!(
+            matches!(&refused, Err(Error::Metadata(reason)) if reason.contains("segments")),
+            "{refused:?}"
+        );
+        assert_eq!(segments(&disk), before);
+    }
+}
+
+#[test]
+fn statement_over_rotten_bytes_is_refused_or_brings_them_again() {
+    let content = content(1, 3000);
+    for (prefix, offset) in [("hot", 1000), ("shard", 1000)] {
+        let disk = disk_with(&content);
+        let name = segment_of(&disk, prefix);
+        let store = open(&disk);
+        disk.flip_bit(&name, offset, 1);
+        let later = record(2, &content, NOW + 3600, NOW + 7200);
+        assert!(matches!(store.persist(&later, None), Err(Error::Corrupt { .. })));
+        assert_eq!(store.statement(id(2)).unwrap(), None);
+        store.persist(&later, Some(content.clone())).unwrap();
+        assert_hot(&store, &content);
+        assert_shard(&store, &content);
+    }
+}
+
+#[test]
+fn other_format_versions_are_refused() {
+    let disk = disk_with(&content(1, 3000));
+    super::super::metadata::write_format(&disk, 2);
+    let refused = DiskStore::open_on(Arc::new(disk), &config());
+    assert!(matches!(refused, Err(Error::Version { expected: 1, found: 2 })), "{refused:?}");
+}
