@@ -67,6 +67,8 @@ pub struct EngineConfig {
     pub bytes_in_flight_max: u64,
     /// Without a new piece for so long, missing ones are pulled.
     pub piece_timeout: Duration,
+    /// When pieces come slowly the pause grows with theirs, up to this.
+    pub piece_timeout_max: Duration,
     /// Without `k` pieces of every stripe for so long after the last new piece, the member refuses.
     pub give_up_after: Duration,
     /// The coordinator waits for late signers for so long after the quorum.

@@ -94,6 +94,7 @@ enum Command {
     Gossip(Vec<u8>),
     Judge(GossipId, Verdict),
     Disconnect(PeerId),
+    Close,
 }
 
 /// A running edge. Cloning shares it; dropping the last clone stops it.
@@ -143,6 +144,12 @@ impl Network {
         {
             tracing::warn!(seat, "could not disconnect: the network task is behind");
         }
+    }
+
+    /// Closes every connection and stops listening.
+    pub async fn close(&self) {
+        // Closed already: nothing to do.
+        let _closed = self.commands.send(Command::Close).await;
     }
 
     /// Members connected now, this one included; changes can be awaited.

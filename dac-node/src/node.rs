@@ -264,6 +264,17 @@ impl Worker {
         mut completions: mpsc::Receiver<Completion>,
         mut events: mpsc::Receiver<NetworkEvent>,
     ) -> Result<(), NodeError> {
+        let result = self.work(&mut requests, &mut completions, &mut events).await;
+        self.shared.network.close().await;
+        result
+    }
+
+    async fn work(
+        &mut self,
+        requests: &mut mpsc::Receiver<Request>,
+        completions: &mut mpsc::Receiver<Completion>,
+        events: &mut mpsc::Receiver<NetworkEvent>,
+    ) -> Result<(), NodeError> {
         let mut connected = self.shared.network.connected();
         let mut stopping = self.shared.stopping.subscribe();
         let mut prune = tokio::time::interval(PRUNE_PERIOD);

@@ -1,1 +1,1 @@
-//! (written below)
+//! The committee under test: whole clusters, vectors, real batches.

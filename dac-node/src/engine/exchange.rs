@@ -46,7 +46,7 @@ impl Engine {
             effects.push(Effect::Note(Note::DuplicatePiece));
             return;
         }
-        batch.progress(now.monotonic, self.config.piece_timeout);
+        batch.progress(now.monotonic, &self.config);
         let (layout, shards_root) = (batch.layout, batch.open.shards_root);
         effects.push(Effect::CheckPiece { open_id, from, layout, shards_root, piece, credit });
     }
@@ -62,7 +62,6 @@ impl Engine {
         effects: &mut Effects,
     ) {
         let (seat, k) = (self.config.seat, usize::from(self.config.committee.thresholds().minimum_shards()));
-        let piece_timeout = self.config.piece_timeout;
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let coordinator = batch.open.coordinator;
         let Some(stripe) = batch.stripes.get_mut(number as usize) else { return };
@@ -86,7 +85,7 @@ impl Engine {
             let (layout, pieces) = (batch.layout, stripe.held.clone());
             effects.push(Effect::Decode { open_id, layout, stripe: number, pieces });
         }
-        batch.progress(now.monotonic, piece_timeout);
+        batch.progress(now.monotonic, &self.config);
         if full && batch.open_stripes().is_empty() {
             self.note_stage_of(open_id, "verified", now, effects);
         }
@@ -209,14 +208,14 @@ impl Engine {
 
     /// The piece timer of one batch fired.
     pub(super) fn on_piece_deadline(&mut self, open_id: OpenId, now: Now, effects: &mut Effects) {
-        let (give_up_after, piece_timeout) = (self.config.give_up_after, self.config.piece_timeout);
+        let give_up_after = self.config.give_up_after;
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let open = batch.open_stripes();
         if now.monotonic >= batch.last_progress + give_up_after {
             let detail = missing_detail(batch, &open, give_up_after);
             return self.refuse(open_id, Refusal::new(Reason::PiecesMissing, detail), now, effects);
         }
-        batch.pull_at = now.monotonic + piece_timeout.max(batch.longest_pause);
+        batch.pull_at = now.monotonic + batch.patience(&self.config);
         for number in open.into_iter().take(PULLS_PER_ROUND_MAX) {
             self.pull(open_id, number, effects);
         }

@@ -244,7 +244,7 @@ impl Engine {
             Ok(facts) => facts,
             Err(refusal) => return self.refuse(open_id, refusal, now, effects),
         };
-        let (seat, piece_timeout) = (self.seat_index(), self.config.piece_timeout);
+        let seat = self.seat_index();
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let parked = std::mem::take(&mut batch.parked);
         batch.reserved_bytes = submission.data_bytes;
@@ -252,7 +252,7 @@ impl Engine {
             return self.persist(open_id, data_root, None, now, effects);
         }
         batch.phase = Phase::Receiving;
-        batch.progress(now.monotonic, piece_timeout);
+        batch.progress(now.monotonic, &self.config);
         batch.stripes = vec![StripeState::default(); batch.layout.stripes() as usize];
         batch.assembler = Some(Box::new(BatchAssembler::new(&batch.layout, Some(seat))));
         for (from, piece, credit) in parked {

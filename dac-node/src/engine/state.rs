@@ -7,6 +7,7 @@ use attest::{Attestation, BatchId, Statement};
 use bytes::Bytes;
 use dac_node_coding::{BatchAssembler, CheckedPiece, Layout, Piece, PieceRoots};
 
+use super::EngineConfig;
 use super::event::Credit;
 use super::plan::Plan;
 use super::seats::SeatSet;
@@ -160,10 +161,15 @@ impl Batch {
         (0u32..).zip(&self.stripes).filter(|(_, stripe)| !stripe.decoding).map(|(number, _)| number).collect()
     }
 
-    /// Something useful came in: postpones pulling by `piece_timeout`, or by twice the longest pause so far.
-    pub(super) fn progress(&mut self, now: Duration, piece_timeout: Duration) {
+    /// How long to wait for the next piece before pulling: twice the longest pause so far, within the configured bounds.
+    pub(super) fn patience(&self, config: &EngineConfig) -> Duration {
+        (self.longest_pause * 2).min(config.piece_timeout_max).max(config.piece_timeout)
+    }
+
+    /// Something useful came in: pulling can wait.
+    pub(super) fn progress(&mut self, now: Duration, config: &EngineConfig) {
         self.longest_pause = self.longest_pause.max(now.saturating_sub(self.last_progress));
         self.last_progress = now;
-        self.pull_at = now + piece_timeout.max(self.longest_pause * 2);
+        self.pull_at = now + self.patience(config);
     }
 }

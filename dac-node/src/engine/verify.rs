@@ -20,7 +20,6 @@ impl Engine {
         now: Now,
         effects: &mut Effects,
     ) {
-        let piece_timeout = self.config.piece_timeout;
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         if batch.phase != Phase::Receiving {
             return;
@@ -35,7 +34,7 @@ impl Engine {
         if let Some(stripe) = batch.stripes.get_mut(number as usize) {
             stripe.decoded = true;
         }
-        batch.progress(now.monotonic, piece_timeout);
+        batch.progress(now.monotonic, &self.config);
         if !complete {
             return;
         }

@@ -288,9 +288,9 @@ impl Task {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_swarm(event),
                 command = commands.recv() => match command {
+                    // Dropping the swarm closes everything. Without any handle left the node is gone too.
+                    Some(Command::Close) | None => return,
                     Some(command) => self.on_command(command),
-                    // Every handle is gone: the node stopped.
-                    None => return,
                 },
                 _ = tick.tick() => self.dial_absent(),
             }
@@ -394,6 +394,7 @@ impl Task {
             Command::Disconnect(peer_id) => {
                 let _not_connected = self.swarm.disconnect_peer_id(peer_id);
             }
+            Command::Close => unreachable!("ends the task before it gets here"),
         }
     }
 

@@ -1,0 +1,238 @@
+//! One member put together: keys, committee, storage, network, node, API. What `dac node` runs and `dac devnet` runs
+//! several of.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use attest::{Committee, CommitteeFile};
+use libp2p::{Multiaddr, PeerId};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api::{self, ServeLimits};
+use crate::clock::Clock;
+use crate::compute::ComputePool;
+use crate::config::NodeConfig;
+use crate::engine::{Dispersal, EngineConfig};
+use crate::keystore::NodeKeys;
+use crate::message::CONTROL_TOPIC;
+use crate::net::{Bound, NetworkConfig, Peer};
+use crate::node::{Node, NodeError, NodeHandle, NodeParts};
+use crate::store::{DiskStore, DiskStoreConfig, ShardStore};
+
+/// What a member is started from.
+#[derive(Debug)]
+pub struct MemberParts {
+    /// Its configuration, checked.
+    pub config: NodeConfig,
+    /// Its keys.
+    pub keys: NodeKeys,
+    /// Its committee, as the file states it.
+    pub committee_file: CommitteeFile,
+    /// Its network, listening already.
+    pub bound: Bound,
+    /// Its compute threads; members of one process share them.
+    pub compute: ComputePool,
+    /// Its clocks.
+    pub clock: Arc<dyn Clock>,
+    /// How it disperses.
+    pub dispersal: Dispersal,
+}
+
+/// A member at work.
+#[derive(Debug)]
+pub struct Member {
+    node: Node,
+    api: JoinHandle<Result<(), api::ServeError>>,
+    api_address: SocketAddr,
+    stop_api: watch::Sender<bool>,
+}
+
+impl Member {
+    /// Starts everything. The API answers when this returns; the other members may still be away.
+    ///
+    /// # Errors
+    /// What is wrong with the committee, the storage or the API's address, in words.
+    pub async fn start(parts: MemberParts) -> anyhow::Result<Member> {
+        let MemberParts { config, keys, committee_file, bound, compute, clock, dispersal } = parts;
+        let committee = Arc::new(committee_file.check().context("committee file")?);
+        let seat = seat_of(&committee, &keys)?;
+        let store = open_store(&config).await?;
+        let hasher = hasher(&config)?;
+        let peers = peers(&committee_file, seat)?;
+        check_identity(&committee_file, seat, &keys)?;
+        let topic = format!("{CONTROL_TOPIC}{}", committee.hash());
+        let network_config = NetworkConfig { seat, keypair: keys.network, peers, topic };
+        let (network, events) = bound.start(network_config)?;
+        let listener = TcpListener::bind(config.api.listen).await;
+        let listener =
+            listener.with_context(|| format!("cannot listen on {} for the API", config.api.listen))?;
+        let api_address = listener.local_addr()?;
+        let engine = engine_config(&config, &committee_file, committee, seat, dispersal);
+        let secret = keys.bls;
+        let node = Node::start(NodeParts {
+            engine,
+            committee_file,
+            secret,
+            network,
+            events,
+            store,
+            hasher,
+            compute,
+            clock,
+        });
+        let router = api::router(Arc::new(node.handle()), api_config(&config, seat));
+        let limits = ServeLimits { connections_max: config.api.connections_max, ..ServeLimits::default() };
+        let (stop_api, mut stopped) = watch::channel(false);
+        let shutdown = async move {
+            // The sender is dropped with the member: that is a stop, too.
+            let _stopped = stopped.wait_for(|stop| *stop).await;
+        };
+        let api = tokio::spawn(api::serve(listener, router, limits, shutdown));
+        Ok(Member { node, api, api_address, stop_api })
+    }
+
+    /// The node.
+    pub fn node(&self) -> NodeHandle {
+        self.node.handle()
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// Where the API listens, as a URL.
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api_address)
+    }
+
+    /// Runs until the node fails or is told to stop.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn wait(&mut self) -> Result<(), NodeError> {
+        self.node.wait().await
+    }
+
+    /// Stops cleanly: no new work, what is being written is finished, requests are answered.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn stop(self) -> Result<(), NodeError> {
+        let stopped = self.node.stop().await;
+        self.stop_api.send_replace(true);
+        match self.api.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the API stopped with an error"),
+            Err(error) => tracing::error!(%error, "the API's task failed"),
+        }
+        stopped
+    }
+}
+
+/// The seat that holds this key.
+fn seat_of(committee: &Committee, keys: &NodeKeys) -> anyhow::Result<u16> {
+    let key = keys.bls.public_key();
+    let seat = committee.seat_of(&key);
+    let seat = seat.with_context(|| format!("this node's key {key} has no seat in the committee"))?;
+    Ok(seat.0)
+}
+
+/// Refuses a node whose network key is not the one the other members let in.
+fn check_identity(file: &CommitteeFile, seat: u16, keys: &NodeKeys) -> anyhow::Result<()> {
+    let own = keys.network.public().to_peer_id().to_string();
+    let stated = file.members[usize::from(seat)].peer_id.as_deref();
+    ensure!(
+        stated == Some(own.as_str()),
+        "the committee file gives seat {seat} the peer id {stated:?}, this node has {own}"
+    );
+    Ok(())
+}
+
+/// The other members with their addresses.
+fn peers(file: &CommitteeFile, own: u16) -> anyhow::Result<Vec<Peer>> {
+    let others = (0u16..).zip(&file.members).filter(|(seat, _)| *seat != own);
+    others
+        .map(|(seat, member)| {
+            let Some(peer_id) = &member.peer_id else {
+                bail!("seat {seat} has no peer_id in the committee file")
+            };
+            let peer_id: PeerId = peer_id.parse().with_context(|| format!("peer_id of seat {seat}"))?;
+            let addresses: Result<Vec<Multiaddr>, _> = member.addresses.iter().map(|a| a.parse()).collect();
+            let addresses = addresses.with_context(|| format!("addresses of seat {seat}"))?;
+            Ok(Peer { seat, peer_id, addresses })
+        })
+        .collect()
+}
+
+async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
+    let path = config.data_dir.clone();
+    let limits = DiskStoreConfig {
+        reserve_bytes: config.store.reserve.as_u64(),
+        bytes_max: config.store.max_bytes.map_or(u64::MAX, |max| max.as_u64()),
+        grace_seconds: config.store.grace.as_secs(),
+        ..DiskStoreConfig::default()
+    };
+    let opened = tokio::task::spawn_blocking(move || open_directory(&path, &limits)).await?;
+    opened.with_context(|| format!("cannot open the store in {}", config.data_dir.display()))
+}
+
+fn open_directory(path: &Path, limits: &DiskStoreConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
+    std::fs::create_dir_all(path)?;
+    Ok(Arc::new(DiskStore::open(path, limits)?))
+}
+
+/// The hash engine by name, with its tables derived: not in the middle of the first batch.
+fn hasher(config: &NodeConfig) -> anyhow::Result<Arc<dyn fpga_hash::Hasher>> {
+    let hasher = match config.hash.engine.as_str() {
+        "software" => fpga_hash::software(),
+        name => fpga_hash::software_by_name(name).with_context(|| format!("hash.engine = {name:?}"))?,
+    };
+    let _tables_derived = fpga_hash::tree::data_root(&*hasher, &[0]);
+    Ok(hasher)
+}
+
+fn engine_config(
+    config: &NodeConfig,
+    file: &CommitteeFile,
+    committee: Arc<Committee>,
+    seat: u16,
+    dispersal: Dispersal,
+) -> EngineConfig {
+    let timings = &config.timings;
+    EngineConfig {
+        seat,
+        committee,
+        names: file.members.iter().map(|member| member.name.clone()).collect(),
+        rollups: config.rollups.iter().map(|policy| (policy.id, policy.clone())).collect::<BTreeMap<_, _>>(),
+        batch_bytes_max: config.batch_bytes_max.as_u64(),
+        batches_in_flight_max: config.batches_in_flight_max,
+        bytes_in_flight_max: config.bytes_in_flight_max.as_u64(),
+        piece_timeout: timings.piece_timeout_floor,
+        piece_timeout_max: timings.piece_timeout_ceiling,
+        give_up_after: timings.give_up_after,
+        certificate_linger: timings.certificate_linger,
+        answer_timeout: timings.member_answer_timeout,
+        takeover_after: timings.takeover_after,
+        dispersal,
+        // Only spreads load: which peer is asked first. Different on every member.
+        seed: u64::from(seat),
+    }
+}
+
+fn api_config(config: &NodeConfig, seat: u16) -> api::ApiConfig {
+    let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+    api::ApiConfig {
+        unauthenticated_bytes_max: bytes(config.api.unauthenticated_bytes_max),
+        authorised_bytes_max: bytes(config.api.authorised_bytes_max),
+        body_idle_max: config.api.body_idle_max,
+        body_rate_min: config.api.body_rate_min.as_u64(),
+        wait_max: config.api.wait_max,
+        ..api::ApiConfig::new(seat)
+    }
+}
