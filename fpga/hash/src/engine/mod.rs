@@ -2,14 +2,19 @@
 //!
 //! | name | Keccak-256 | Poseidon |
 //! |---|---|---|
-//! | `software-scalar` | one message | one hash, 64-bit limbs |
+//! | `software-avx512ifma` | eight messages side by side | eight hashes per group, two groups in turns, 52-bit limbs |
+//! | `software-avx2` | four messages side by side | as scalar |
+//! | `software-scalar` | one message, assembly of `keccak-asm` | two hashes in turns, 64-bit limbs |
 //!
-//! An engine can be built only after the CPU reported its instruction sets, so no undetected instruction ever runs.
+//! An engine is built only after the CPU reported its instruction sets, so no undetected instruction ever runs.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod evaluate;
 mod scalar;
+mod sponge;
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,17 +27,22 @@ struct Entry {
     engine: Option<Arc<dyn Hasher>>,
 }
 
+impl Entry {
+    fn new(name: &'static str, needs: &'static str, engine: Option<impl Hasher + 'static>) -> Self {
+        Self { name, needs, engine: engine.map(|engine| Arc::new(engine) as _) }
+    }
+}
+
 /// All engines, fastest first. Built once, so that each engine counts its work in one place.
 fn engines() -> &'static [Entry] {
     static ENGINES: OnceLock<Vec<Entry>> = OnceLock::new();
     ENGINES.get_or_init(|| {
         vec![
-            Entry {
-                name: avx512::NAME,
-                needs: avx512::NEEDS,
-                engine: avx512::Avx512::detect().map(|engine| Arc::new(engine) as _),
-            },
-            Entry { name: scalar::NAME, needs: "", engine: Some(Arc::new(scalar::Scalar::default())) },
+            #[cfg(target_arch = "x86_64")]
+            Entry::new(avx512::NAME, avx512::NEEDS, avx512::Avx512::detect()),
+            #[cfg(target_arch = "x86_64")]
+            Entry::new(avx2::NAME, avx2::NEEDS, avx2::Avx2::detect()),
+            Entry::new(scalar::NAME, "", Some(scalar::Scalar::default())),
         ]
     })
 }

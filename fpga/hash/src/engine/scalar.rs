@@ -1,12 +1,13 @@
 //! The engine without SIMD: works everywhere, and is what the others are compared with.
 
 use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
-use crate::keccak::{Keccak256, keccak256};
+use crate::keccak::keccak256;
 use crate::limbs::{self, Limbs, Wide};
 use crate::schedule::{PerWidth, Schedule};
 use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
 
 use super::evaluate::{Arithmetic, Table, Workspace, evaluate};
+use super::sponge::prefixed;
 
 pub(super) const NAME: &str = "software-scalar";
 
@@ -31,25 +32,27 @@ impl Hasher for Scalar {
     fn keccak256_prefixed(&self, prefix: u8, item_bytes: usize, items: &[u8], digests: &mut [Digest]) {
         check_prefixed_shape(item_bytes, items.len(), digests.len());
         for (item, digest) in items.chunks(item_bytes).zip(digests.iter_mut()) {
-            let mut message = Keccak256::new();
-            message.update(&[prefix]);
-            message.update(item);
-            *digest = message.finalize();
+            *digest = prefixed(prefix, item);
         }
         self.work.count_keccak(digests.len(), items.len() + digests.len());
     }
 
     fn poseidon(&self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
         check_poseidon_shape(inputs.len(), width, digests.len());
-        let table = table(width + 1);
-        let done = hash_groups::<2>(table, inputs, width, digests);
-        hash_groups::<1>(table, &inputs[done * width..], width, &mut digests[done..]);
+        hash_poseidon(inputs, width, digests);
         self.work.count_poseidon(digests.len(), width);
     }
 
     fn work(&self) -> Work {
         self.work.snapshot()
     }
+}
+
+/// Poseidon without SIMD, for every engine that has no better one.
+pub(super) fn hash_poseidon(inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
+    let table = table(width + 1);
+    let done = hash_groups::<2>(table, inputs, width, digests);
+    hash_groups::<1>(table, &inputs[done * width..], width, &mut digests[done..]);
 }
 
 /// The schedule's constants as limbs, `R = 2^256`.

@@ -105,4 +105,58 @@ impl Cpu {
         // SAFETY: `self` proves avx512ifma.
         unsafe { _mm512_madd52hi_epu64(sum, a, b) }
     }
+
+    #[inline(always)]
+    pub(super) fn xor(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+
+    /// Any function of three bits; bit `4 a + 2 b + c` of `TABLE` is its value.
+    #[inline(always)]
+    pub(super) fn logic<const TABLE: i32>(self, a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_ternarylogic_epi64::<TABLE>(a, b, c) }
+    }
+
+    #[inline(always)]
+    pub(super) fn rotate_left<const BITS: i32>(self, a: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_rol_epi64::<BITS>(a) }
+    }
+
+    /// 64 bytes as eight little-endian words.
+    #[inline(always)]
+    pub(super) fn load(self, bytes: &[u8; 64]) -> Lanes {
+        // SAFETY: `self` proves avx512f; the reference covers the 64 bytes read, at any alignment.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+
+    /// `a0 b0 a2 b2 a4 b4 a6 b6`.
+    #[inline(always)]
+    pub(super) fn even_words(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_unpacklo_epi64(a, b) }
+    }
+
+    /// `a1 b1 a3 b3 a5 b5 a7 b7`.
+    #[inline(always)]
+    pub(super) fn odd_words(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_unpackhi_epi64(a, b) }
+    }
+
+    /// Quarters (pairs of words) 0 and 2 of `a`, then of `b`.
+    #[inline(always)]
+    pub(super) fn even_quarters(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_shuffle_i64x2::<0x88>(a, b) }
+    }
+
+    /// Quarters (pairs of words) 1 and 3 of `a`, then of `b`.
+    #[inline(always)]
+    pub(super) fn odd_quarters(self, a: Lanes, b: Lanes) -> Lanes {
+        // SAFETY: `self` proves avx512f.
+        unsafe { _mm512_shuffle_i64x2::<0xdd>(a, b) }
+    }
 }

@@ -1,13 +1,14 @@
 //! The AVX-512 engine: Keccak and Poseidon on eight lanes.
 
+mod keccak;
 mod lanes;
 mod poseidon;
 
 use self::lanes::Cpu;
 use self::poseidon::{GROUP, Limbs52, MONTGOMERY_BITS};
 use super::evaluate::Table;
-use super::scalar::Scalar;
-use crate::hasher::check_poseidon_shape;
+use super::sponge::{hash_items, hash_runs};
+use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
 use crate::schedule::{PerWidth, Schedule};
 use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
 
@@ -19,14 +20,13 @@ static TABLES: PerWidth<Table<Limbs52>> = PerWidth::new();
 #[derive(Debug)]
 pub(super) struct Avx512 {
     cpu: Cpu,
-    single: Scalar,
     work: WorkCounter,
 }
 
 impl Avx512 {
     /// The engine, when this CPU runs it.
     pub(super) fn detect() -> Option<Self> {
-        Some(Self { cpu: Cpu::detect()?, single: Scalar::default(), work: WorkCounter::default() })
+        Some(Self { cpu: Cpu::detect()?, work: WorkCounter::default() })
     }
 }
 
@@ -36,11 +36,21 @@ impl Hasher for Avx512 {
     }
 
     fn keccak256(&self, messages: &[&[u8]], digests: &mut [Digest]) {
-        self.single.keccak256(messages, digests);
+        hash_runs(messages, digests, (keccak::LANES, keccak::WORTHWHILE), |data, digests| {
+            // SAFETY: `self.cpu` proves the instruction sets that the function is compiled for.
+            unsafe { keccak::hash_eight(self.cpu, None, data, digests) }
+        });
+        self.work.count_keccak(messages.len(), messages.iter().map(|message| message.len()).sum());
     }
 
     fn keccak256_prefixed(&self, prefix: u8, item_bytes: usize, items: &[u8], digests: &mut [Digest]) {
-        self.single.keccak256_prefixed(prefix, item_bytes, items, digests);
+        check_prefixed_shape(item_bytes, items.len(), digests.len());
+        let lanes = (keccak::LANES, keccak::WORTHWHILE);
+        hash_items((prefix, item_bytes), items, digests, lanes, |data, digests| {
+            // SAFETY: `self.cpu` proves the instruction sets that the function is compiled for.
+            unsafe { keccak::hash_eight(self.cpu, Some(prefix), data, digests) }
+        });
+        self.work.count_keccak(digests.len(), items.len() + digests.len());
     }
 
     fn poseidon(&self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
