@@ -226,9 +226,22 @@ impl Metadata {
         self.database.begin_read().map_err(refused)?.open_table(definition).map_err(refused)
     }
 
+    /// What `take` makes of the value under a key. The value is released before the table and its transaction are: redb
+    /// asserts that in debug builds.
+    fn get<K: redb::Key + 'static, V: redb::Value + 'static, T>(
+        &self,
+        definition: TableDefinition<'_, K, V>,
+        key: K::SelfType<'_>,
+        take: impl FnOnce(V::SelfType<'_>) -> T,
+    ) -> Result<Option<T>, Error> {
+        let table = self.table(definition)?;
+        let found = table.get(key).map_err(refused)?;
+        Ok(found.map(|value| take(value.value())))
+    }
+
     pub(super) fn statement(&self, id: BatchId) -> Result<Option<StatementRecord>, Error> {
-        let found = self.table(STATEMENTS)?.get(&id.0).map_err(refused)?;
-        found.map(|row| Ok(decode::<StatementRow>("a statement", row.value())?.record)).transpose()
+        let row = self.get(STATEMENTS, &id.0, |row| decode::<StatementRow>("a statement", row))?;
+        Ok(row.transpose()?.map(|row| row.record))
     }
 
     pub(super) fn statements_of(&self, data_hash: DataHash) -> Result<Vec<BatchId>, Error> {
@@ -252,20 +265,19 @@ impl Metadata {
     }
 
     pub(super) fn content(&self, key: &ContentKey) -> Result<Option<ContentRow>, Error> {
-        let found = self.table(CONTENTS)?.get(&key_bytes(key)).map_err(refused)?;
-        found.map(|row| decode("a content", row.value())).transpose()
+        self.get(CONTENTS, &key_bytes(key), |row| decode("a content", row))?.transpose()
     }
 
     pub(super) fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.table(CERTIFICATES)?.get(&id.0).map_err(refused)?.map(|bytes| bytes.value().to_vec()))
+        self.get(CERTIFICATES, &id.0, <[u8]>::to_vec)
     }
 
     pub(super) fn evidence(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.table(EVIDENCE)?.get(&id.0).map_err(refused)?.map(|bytes| bytes.value().to_vec()))
+        self.get(EVIDENCE, &id.0, <[u8]>::to_vec)
     }
 
     pub(super) fn quota_used(&self, rollup: RollupId, day: u64) -> Result<u64, Error> {
-        Ok(self.table(QUOTAS)?.get((day, &rollup.0)).map_err(refused)?.map_or(0, |bytes| bytes.value()))
+        Ok(self.get(QUOTAS, (day, &rollup.0), |bytes| bytes)?.unwrap_or(0))
     }
 
     /// All segments; a few thousand at most.
@@ -281,13 +293,13 @@ impl Metadata {
     }
 
     pub(super) fn segment_next(&self) -> Result<u64, Error> {
-        Ok(self.table(NUMBERS)?.get(SEGMENT_NEXT).map_err(refused)?.map_or(0, |number| number.value()))
+        Ok(self.get(NUMBERS, SEGMENT_NEXT, |number| number)?.unwrap_or(0))
     }
 
     /// What the last group that appended anything appended.
     pub(super) fn last_appended(&self) -> Result<Vec<Appended>, Error> {
-        let found = self.table(LAST_APPENDED)?.get(0).map_err(refused)?;
-        found.map_or(Ok(Vec::new()), |row| decode("the last group", row.value()))
+        let found = self.get(LAST_APPENDED, 0, |row| decode("the last group", row))?;
+        found.unwrap_or_else(|| Ok(Vec::new()))
     }
 }
 
