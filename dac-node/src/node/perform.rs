@@ -231,13 +231,12 @@ impl Worker {
     }
 
     fn post_status(&mut self, batch_id: &BatchId) {
-        let Some(mut status) = self.engine.status(batch_id) else { return };
-        if let Some(traffic) = self.engine.open_id_of(batch_id).and_then(|open_id| self.traffic.get(&open_id))
-        {
-            status.sent_bytes = traffic.sent.load(Ordering::Relaxed);
-            status.received_bytes = traffic.received.load(Ordering::Relaxed);
-        }
-        self.shared.board.post(status);
+        let Some(status) = self.engine.status(batch_id) else { return };
+        let traffic = match self.engine.open_id_of(batch_id) {
+            Some(open_id) => self.traffic(open_id),
+            None => Arc::default(),
+        };
+        self.shared.board.post(status, traffic);
     }
 
     fn note(&mut self, note: Note) {

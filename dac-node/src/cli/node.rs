@@ -1,0 +1,104 @@
+//! `dac node`: runs one member until it is told to stop or its storage fails.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use attest::CommitteeFile;
+
+use crate::cli::{Exit, Failure, Output};
+use crate::clock::SystemClock;
+use crate::compute::ComputePool;
+use crate::config::NodeConfig;
+use crate::engine::Dispersal;
+use crate::keystore::{NodeKeys, Password, Prompt};
+use crate::member::{Member, MemberParts};
+use crate::net::Bound;
+use crate::node::NodeError;
+use crate::telemetry;
+
+/// Arguments of `dac node`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Configuration file; see `dac config example`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Runs a member. SIGINT and SIGTERM stop it cleanly; a second signal stops it at once.
+///
+/// # Errors
+/// What is wrong with configuration, keys, committee or storage, and what to do about it.
+pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let config = NodeConfig::load(&args.config)?;
+    telemetry::init(&config.log.level, config.log.json)?;
+    let password = Password::obtain(config.password_file.as_deref(), Prompt::Open, "keystores")?;
+    let keys = NodeKeys::load(&config.keys_dir, &password)?;
+    let committee_file = read_committee(&config)?;
+    super::runtime()?.block_on(serve(config, keys, committee_file, output))
+}
+
+fn read_committee(config: &NodeConfig) -> Result<CommitteeFile, Failure> {
+    let text = std::fs::read_to_string(&config.committee)
+        .map_err(|error| Failure::read(&config.committee, &error))?;
+    CommitteeFile::from_json(&text).map_err(|error| {
+        let detail = format!("{}: {error}", config.committee.display());
+        Failure::verification("invalid_committee", detail, "check it with: dac committee check FILE")
+    })
+}
+
+async fn serve(
+    config: NodeConfig,
+    keys: NodeKeys,
+    committee_file: CommitteeFile,
+    output: &Output,
+) -> Result<(), Failure> {
+    let cannot = |error: anyhow::Error| {
+        Failure::other(
+            format!("cannot start: {error:#}"),
+            "check the configuration with: dac config check FILE",
+        )
+    };
+    let bound = Bound::listen(&keys.network, &config.network.listen).await.map_err(cannot)?;
+    let compute = ComputePool::new(config.compute_threads).map_err(|error| cannot(error.into()))?;
+    let listening = bound.addresses().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let clock = Arc::new(SystemClock::new());
+    let parts =
+        MemberParts { config, keys, committee_file, bound, compute, clock, dispersal: Dispersal::default() };
+    let mut member = Member::start(parts).await.map_err(cannot)?;
+    let (seat, api) = (member.node().seat(), member.api_url());
+    output.result(
+        &serde_json::json!({ "seat": seat, "api": api, "listening": listening }),
+        &format!(
+            "member {seat} is up\n  members  {}\n  API      {api}\n  docs     {api}/docs",
+            listening.join(", ")
+        ),
+    )?;
+    tokio::select! {
+        ended = member.wait() => ended.map_err(|error| failed(&error)),
+        () = stop_signal() => {
+            output.note("stopping: what is being written is finished first; a second signal stops at once");
+            tokio::select! {
+                stopped = member.stop() => stopped.map_err(|error| failed(&error)),
+                () = stop_signal() => Err(Failure::other("stopped at once", "what was signed is on the disk")),
+            }
+        }
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn failed(error: &NodeError) -> Failure {
+    let hint = match error {
+        NodeError::Storage(_) => "check the disk, then start the node again: what it signed is there",
+        NodeError::Task(_) => "start the node again and report this as a bug, with the log",
+    };
+    Failure::new(Exit::LocalIo, "node_failed", error.to_string(), hint)
+}
