@@ -263,33 +263,37 @@ impl Download {
         }
     }
 
-    /// The length of the whole, from an answer that fits what is already here.
+    /// The length of the whole, from an answer that fits what is already here. What came before is kept until the
+    /// answer turned out to fit: a member with a wrong length must not cost the others' bytes.
     async fn accept(&mut self, response: &Response) -> Result<u64, Ended> {
-        let total = match response.status().as_u16() {
-            206 => {
-                let (start, total) =
-                    content_range(response).ok_or_else(|| Fault::broken("a 206 without a range"))?;
-                if start != self.bytes {
-                    return Err(
-                        Fault::broken(format!("range from {start}, asked from {}", self.bytes)).into()
-                    );
-                }
-                total
-            }
-            200 => {
-                // The member ignores ranges, or has other bytes under this name: everything comes again.
-                if self.bytes > 0 {
-                    self.reset().await?;
-                }
-                response.content_length().ok_or_else(|| Fault::broken("an answer without a length"))?
-            }
-            status => return Err(Fault::broken(format!("unexpected HTTP status {status}")).into()),
-        };
+        let (start, total) = offered(response)?;
         let total_max = self.expected_bytes.unwrap_or(BATCH_BYTES_MAX);
         if total > total_max || self.expected_bytes.is_some_and(|expected| expected != total) {
             return Err(Fault::broken(format!("{total} bytes offered, expected {total_max}")).into());
         }
+        match start {
+            // The member ignores ranges: everything comes again.
+            None if self.bytes > 0 => self.reset().await?,
+            Some(start) if start != self.bytes => {
+                return Err(Fault::broken(format!("range from {start}, asked from {}", self.bytes)).into());
+            }
+            _ => {}
+        }
         Ok(total)
+    }
+}
+
+/// Where the bytes of an answer start, when it is a range, and the length of the whole.
+fn offered(response: &Response) -> Result<(Option<u64>, u64), Fault> {
+    match response.status().as_u16() {
+        206 => content_range(response)
+            .map(|(start, total)| (Some(start), total))
+            .ok_or_else(|| Fault::broken("a 206 without a range to the end")),
+        200 => response
+            .content_length()
+            .map(|total| (None, total))
+            .ok_or_else(|| Fault::broken("an answer without a length")),
+        status => Err(Fault::broken(format!("unexpected HTTP status {status}"))),
     }
 }
 

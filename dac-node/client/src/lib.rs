@@ -12,7 +12,8 @@
 //!
 //! Choices: endpoints are tried in the given order, after a round with a jittered pause that honours `Retry-After`.
 //! Proxies from the environment are ignored unless asked for. The clock comes in as a closure ([`Clock`]).
-//! Left out on purpose: choosing the committee (compare its hash with L1), keys at rest, and L1 itself.
+//! Left out on purpose: choosing the committee (compare its hash with L1), keys at rest, L1 itself, and writing into
+//! any `AsyncWrite`: what is not verified yet cannot be taken back from it.
 
 mod answer;
 mod backoff;
@@ -37,6 +38,10 @@ pub use submit::{Prepared, SubmitOptions, SubmitReport, Submitted, Until};
 use std::sync::Arc;
 
 use attest::Committee;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// Talks to the members of one committee. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
