@@ -16,6 +16,7 @@ mod config;
 mod read;
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -29,8 +30,8 @@ use fpga_hash::Hasher;
 
 use super::commit::{Done, GroupLimits, Request, Task, Writer};
 use super::files::{Directory, RealDirectory};
-use super::metadata::Metadata;
 use super::metadata::backend::Ballast;
+use super::metadata::{Metadata, damaged};
 use super::poison::Poison;
 use super::recovery::{Damage, Recovered, recover};
 use super::segment::{SegmentFiles, SegmentWriter};
@@ -72,7 +73,7 @@ impl DiskStore {
         let metadata_bytes = Arc::new(AtomicU64::new(0));
         let metadata = Arc::new(Metadata::open(
             &*directory,
-            config.metadata_cache_bytes,
+            (config.metadata_cache_bytes, config.check_metadata),
             Arc::clone(&metadata_bytes),
             Arc::clone(&ballast),
             Arc::clone(&poison),
@@ -133,6 +134,12 @@ impl DiskStore {
         Ok(answered)
     }
 
+    /// Asks the metadata. redb panics on some damaged pages; the caller gets an error instead.
+    fn look_up<T>(&self, question: impl FnOnce(&Metadata) -> Result<T, Error>) -> Result<T, Error> {
+        self.poison.check()?;
+        catch_unwind(AssertUnwindSafe(|| question(&self.metadata))).unwrap_or_else(|_| Err(damaged()))
+    }
+
     fn perform(&self, task: Task) -> Result<Done, Error> {
         self.request(task)?.recv().unwrap_or_else(|_| Err(self.poison.error()))
     }
@@ -159,28 +166,23 @@ impl ShardStore for DiskStore {
     }
 
     fn statement(&self, id: BatchId) -> Result<Option<StatementRecord>, Error> {
-        self.poison.check()?;
-        self.metadata.statement(id)
+        self.look_up(|metadata| metadata.statement(id))
     }
 
     fn statements_of(&self, data_hash: DataHash) -> Result<Vec<BatchId>, Error> {
-        self.poison.check()?;
-        self.metadata.statements_of(data_hash)
+        self.look_up(|metadata| metadata.statements_of(data_hash))
     }
 
     fn recent(&self, limit: usize) -> Result<Vec<BatchId>, Error> {
-        self.poison.check()?;
-        self.metadata.recent(limit)
+        self.look_up(|metadata| metadata.recent(limit))
     }
 
     fn statement_count(&self) -> Result<u64, Error> {
-        self.poison.check()?;
-        self.metadata.statement_count()
+        self.look_up(|metadata| metadata.statement_count())
     }
 
     fn content(&self, key: &ContentKey) -> Result<Option<ContentInfo>, Error> {
-        self.poison.check()?;
-        self.metadata.content(key)?.map(|row| row.info()).transpose()
+        self.look_up(|metadata| metadata.content(key))?.map(|row| row.info()).transpose()
     }
 
     fn piece_roots(&self, key: &ContentKey) -> Result<Option<PieceRoots>, Error> {
@@ -201,8 +203,7 @@ impl ShardStore for DiskStore {
     }
 
     fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
-        self.poison.check()?;
-        self.metadata.certificate(id)
+        self.look_up(|metadata| metadata.certificate(id))
     }
 
     fn put_evidence(&self, id: BatchId, evidence: &[u8]) -> Result<(), Error> {
@@ -211,13 +212,11 @@ impl ShardStore for DiskStore {
     }
 
     fn evidence(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
-        self.poison.check()?;
-        self.metadata.evidence(id)
+        self.look_up(|metadata| metadata.evidence(id))
     }
 
     fn quota_used(&self, rollup: RollupId, day: u64) -> Result<u64, Error> {
-        self.poison.check()?;
-        self.metadata.quota_used(rollup, day)
+        self.look_up(|metadata| metadata.quota_used(rollup, day))
     }
 
     fn space(&self) -> Result<Space, Error> {

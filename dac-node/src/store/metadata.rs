@@ -4,7 +4,7 @@
 //! range; nothing scans a table. The database stays small (about 1 KiB a statement; piece roots lie in the segments),
 //! because redb walks all of it after a crash.
 //!
-//! Terms: a *row* is a stored value (SCALE); an *index* is a table whose keys answer a question in order.
+//! Terms: a *row* is a stored value (SCALE and a checksum); an *index* is a table whose keys answer a question in order.
 //!
 //! Choices: one-phase commits with checksums. redb's documentation describes a theoretical attack on them by someone who
 //! chooses the data and the order in which pages reach the disk and crashes the process during a sync. Rows hold hashes,
@@ -15,6 +15,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -62,7 +63,7 @@ const SEGMENTS: TableDefinition<'_, u64, Row> = TableDefinition::new("segments")
 const SEGMENT_CONTENTS: TableDefinition<'_, (u64, Key), ()> = TableDefinition::new("segment_contents");
 /// What the last group appended, under 0.
 const LAST_APPENDED: TableDefinition<'_, u64, Row> = TableDefinition::new("last_appended");
-/// Statement id to certificate (SCALE).
+/// Statement id to certificate (its bytes).
 const CERTIFICATES: TableDefinition<'_, Id, Row> = TableDefinition::new("certificates");
 /// Statement id to evidence.
 const EVIDENCE: TableDefinition<'_, Id, Row> = TableDefinition::new("evidence");
@@ -128,8 +129,21 @@ fn key_from(bytes: &[u8; 64]) -> ContentKey {
     ContentKey { data_hash: DataHash(half(0..32)), shards_root: attest::ShardsRoot(half(32..64)) }
 }
 
-fn decode<T: Decode>(what: &str, mut bytes: &[u8]) -> Result<T, Error> {
-    T::decode_all(&mut bytes).map_err(|error| Error::Metadata(format!("{what} does not decode: {error}")))
+/// A value as it is stored: SCALE, and CRC-32C (little-endian) of it. redb checks its pages only when it repairs.
+fn encode(value: &impl Encode) -> Vec<u8> {
+    let mut bytes = value.encode();
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Reads what [`encode`] wrote. `what` is for the message.
+fn decode<T: Decode>(what: &str, bytes: &[u8]) -> Result<T, Error> {
+    let (mut value, sum) =
+        bytes.split_last_chunk().ok_or_else(|| Error::Metadata(format!("{what} is cut off")))?;
+    if crc32c::crc32c(value).to_le_bytes() != *sum {
+        return Err(Error::Metadata(format!("{what} is damaged: its checksum does not hold")));
+    }
+    T::decode_all(&mut value).map_err(|error| Error::Metadata(format!("{what} does not decode: {error}")))
 }
 
 /// Any error of the database.
@@ -162,20 +176,32 @@ fn restart_creation(file: &dyn StoredFile, directory: &dyn Directory) -> Result<
     Ok(())
 }
 
+/// Walks all pages and compares checksums: redb does so only when it was not closed in order. False: it was repaired.
+fn check_integrity(database: &mut Database) -> Result<bool, Error> {
+    catch_unwind(AssertUnwindSafe(|| database.check_integrity())).map_err(|_| damaged())?.map_err(refused)
+}
+
+/// The error for a panic of the database.
+pub(super) fn damaged() -> Error {
+    Error::Metadata("the database panicked: it is damaged".into())
+}
+
 /// The database.
 #[derive(Debug)]
 pub(super) struct Metadata {
     database: Database,
+    repaired: bool,
 }
 
 impl Metadata {
     /// Opens or makes the database; one that is new has a durable name and all tables when this returns.
     ///
     /// # Errors
-    /// [`Error::Version`]; [`Error::Metadata`], also for a new database beside segments: opening would remove them.
+    /// [`Error::Version`]; [`Error::Metadata`] for damage, and for a new database beside segments: opening would remove
+    /// them.
     pub(super) fn open(
         directory: &dyn Directory,
-        cache_bytes: usize,
+        (cache_bytes, check): (usize, bool),
         bytes: Arc<AtomicU64>,
         ballast: Arc<Ballast>,
         poison: Arc<Poison>,
@@ -188,9 +214,11 @@ impl Metadata {
             let percent = session.progress() * 100.0;
             tracing::info!("checking the metadata after an unclean stop: {percent:.0} %");
         });
-        let database =
-            builder.create_with_backend(MetadataFile { file, bytes, ballast, poison }).map_err(refused)?;
-        let metadata = Self { database };
+        let file = MetadataFile { file, bytes, ballast, poison };
+        let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(file)));
+        let mut database = opened.map_err(|_| damaged())?.map_err(refused)?;
+        let repaired = check && !check_integrity(&mut database)?;
+        let metadata = Self { database, repaired };
         metadata.initialise(directory)?;
         directory.sync()?;
         Ok(metadata)
@@ -213,6 +241,11 @@ impl Metadata {
                 transaction.commit().map_err(refused)
             }
         }
+    }
+
+    /// Whether the check at open found damage that redb could repair, perhaps by going back to an older commit.
+    pub(super) fn repaired(&self) -> bool {
+        self.repaired
     }
 
     pub(super) fn begin_write(&self) -> Result<redb::WriteTransaction, Error> {
@@ -269,11 +302,11 @@ impl Metadata {
     }
 
     pub(super) fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
-        self.get(CERTIFICATES, &id.0, <[u8]>::to_vec)
+        self.get(CERTIFICATES, &id.0, |bytes| decode("a certificate", bytes))?.transpose()
     }
 
     pub(super) fn evidence(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
-        self.get(EVIDENCE, &id.0, <[u8]>::to_vec)
+        self.get(EVIDENCE, &id.0, |bytes| decode("evidence", bytes))?.transpose()
     }
 
     pub(super) fn quota_used(&self, rollup: RollupId, day: u64) -> Result<u64, Error> {
@@ -308,7 +341,7 @@ impl Metadata {
 pub(super) fn write_format(directory: &dyn Directory, version: u64) {
     let metadata = Metadata::open(
         directory,
-        1 << 20,
+        (1 << 20, true),
         Arc::default(),
         Arc::new(Ballast::open(directory, 0).unwrap()),
         Arc::default(),

@@ -3,7 +3,7 @@
 //! Promise: after [`recover`] every segment file ends where the metadata says, files of unfinished commits are gone, and
 //! whatever the metadata needs and the disk does not have is in the list of [`Damage`]; nothing is dropped from the
 //! metadata. The cost is one look at each segment's length and header, and reading what the last commit appended: seconds
-//! at most, whatever is stored.
+//! at most, whatever is stored. The database checks itself ([`super::DiskStoreConfig::check_metadata`]).
 //!
 //! Why so little is read: a commit follows the sync of its segments, so everything before the last commit had its sync
 //! confirmed once and a commit after it; only a disk that lied about the last sync could have lost the last group, and
@@ -17,14 +17,15 @@ use std::io;
 use super::Error;
 use super::files::StoredFile;
 use super::metadata::Metadata;
+use super::metadata::backend::METADATA_NAME;
 use super::record::{self, HEADER_BYTES, RecordPlace};
 use super::segment::{Appended, SegmentFiles, SegmentRow, file_name, is_segment_name, read_header};
 
 /// Something that the metadata needs and the disk does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("segment {segment} at {offset}: {what}")]
+#[error("{segment} at {offset}: {what}")]
 pub struct Damage {
-    /// Segment file name.
+    /// Name of the file: a segment, or the database.
     pub segment: String,
     /// Byte offset in it at which the damage starts.
     pub offset: u64,
@@ -52,6 +53,10 @@ pub(super) fn recover(files: &SegmentFiles, metadata: &Metadata) -> Result<Recov
     let segment_next = metadata.segment_next()?;
     remove_unknown(files, &rows)?;
     let mut damage = Vec::new();
+    if metadata.repaired() {
+        let what = "the database was damaged and repaired; the last statements may be missing";
+        damage.push(Damage { segment: METADATA_NAME.into(), offset: 0, what });
+    }
     for (segment, row) in &mut rows {
         if let Some(found) = check_file(files, *segment, row)? {
             // Nothing is appended behind a hole.

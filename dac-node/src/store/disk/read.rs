@@ -20,10 +20,9 @@ impl DiskStore {
         key: &ContentKey,
         read: impl Fn(&ContentRow) -> Result<Option<T>, Error>,
     ) -> Result<Option<T>, Error> {
-        self.poison.check()?;
         let mut before = None;
         loop {
-            let Some(row) = self.metadata.content(key)? else { return Ok(None) };
+            let Some(row) = self.look_up(|metadata| metadata.content(key))? else { return Ok(None) };
             match read(&row) {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                     if before.as_ref() == Some(&row) {

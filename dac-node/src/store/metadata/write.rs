@@ -4,7 +4,6 @@
 //! [`Fatal`]: the transaction is in an unknown state and the store stops.
 
 use attest::{BatchId, RollupId};
-use parity_scale_codec::Encode;
 use redb::{ReadableTable as _, Table, WriteTransaction};
 
 use super::super::segment::{Appended, SegmentRow};
@@ -94,7 +93,7 @@ impl<'a> Tables<'a> {
         self.changed = true;
         let (id, statement) = (&record.batch_id.0, &record.statement);
         let sequence = self.statement_order.last()?.map_or(0, |(last, _)| last.value() + 1);
-        let row = StatementRow { sequence, record: record.clone() }.encode();
+        let row = encode(&StatementRow { sequence, record: record.clone() });
         self.statements.insert(id, row.as_slice())?;
         self.statement_order.insert(sequence, id)?;
         self.statements_by_data.insert((&statement.data_hash.0, sequence), id)?;
@@ -163,7 +162,7 @@ impl<'a> Tables<'a> {
             self.hot_expiry.insert((new.hot_until, key), ())?;
             self.segment_contents.insert((hot.segment, key), ())?;
         }
-        self.contents.insert(key, new.encode().as_slice())?;
+        self.contents.insert(key, encode(new).as_slice())?;
         Ok(())
     }
 
@@ -198,23 +197,24 @@ impl<'a> Tables<'a> {
         self.numbers.insert(SEGMENT_NEXT, segment_next)?;
         for (segment, row) in rows {
             match row {
-                Some(row) => self.segments.insert(segment, row.encode().as_slice())?,
+                Some(row) => self.segments.insert(segment, encode(&row).as_slice())?,
                 None => self.segments.remove(segment)?,
             };
         }
         if !appended.is_empty() {
-            self.last_appended.insert(0, appended.encode().as_slice())?;
+            self.last_appended.insert(0, encode(&appended).as_slice())?;
         }
         Ok(())
     }
 
     pub(in super::super) fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Fatal> {
-        Ok(self.certificates.get(&id.0)?.map(|bytes| bytes.value().to_vec()))
+        let found = self.certificates.get(&id.0)?;
+        found.map(|bytes| decode("a certificate", bytes.value())).transpose().map_err(Fatal)
     }
 
     pub(in super::super) fn insert_certificate(&mut self, id: BatchId, bytes: &[u8]) -> Result<(), Fatal> {
         self.changed = true;
-        self.certificates.insert(&id.0, bytes)?;
+        self.certificates.insert(&id.0, encode(&bytes).as_slice())?;
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl<'a> Tables<'a> {
         }
         self.changed = true;
         let sequence = self.evidence_order.last()?.map_or(0, |(last, _)| last.value() + 1);
-        self.evidence.insert(&id.0, bytes)?;
+        self.evidence.insert(&id.0, encode(&bytes).as_slice())?;
         self.evidence_order.insert(sequence, &id.0)?;
         while self.evidence_order.len()? > entries_max {
             let oldest = self.evidence_order.pop_first()?.map(|(_, id)| *id.value());

@@ -167,3 +167,44 @@ fn other_format_versions_are_refused() {
     let refused = DiskStore::open_on(Arc::new(disk), &config());
     assert!(matches!(refused, Err(Error::Version { expected: 1, found: 2 })), "{refused:?}");
 }
+
+#[test]
+fn damaged_metadata_never_passes_for_other_metadata() {
+    let contents: Vec<NewContent> = (0..6).map(|number| content(number, 2000)).collect();
+    let disk = SimulatedDirectory::new();
+    let store = open(&disk);
+    for (content, number) in contents.iter().zip(0..) {
+        put(&store, number, content, NOW + 3600, NOW + 7200);
+        store.put_certificate(id(number), &certificate(&record(number, content, 1, 1), 5)).unwrap();
+    }
+    drop(store);
+    let (mut found, mut missed, mut right) = (0, 0, 0);
+    for offset in (0..length(&disk, "metadata.redb")).step_by(211) {
+        let copy = disk.restart(Unsynced::Kept);
+        copy.flip_bit("metadata.redb", offset, u8::try_from(offset % 8).unwrap());
+        let Ok(store) = DiskStore::open_on(Arc::new(copy), &config()) else {
+            found += 1;
+            continue;
+        };
+        for (content, number) in contents.iter().zip(0..) {
+            match store.statement(id(number)) {
+                Ok(Some(stored)) => assert_eq!(stored, record(number, content, NOW + 3600, NOW + 7200)),
+                Ok(None) => missed += 1,
+                Err(_) => found += 1,
+            }
+            match store.read_hot(&content.key, 0..2000) {
+                Ok(Some(batch)) => {
+                    assert_eq!(batch, content.batch);
+                    right += 1;
+                }
+                Ok(None) => missed += 1,
+                Err(_) => found += 1,
+            }
+            if let Ok(Some(bytes)) = store.certificate(id(number)) {
+                assert_eq!(bytes, certificate(&record(number, content, 1, 1), 5));
+            }
+        }
+    }
+    assert!(found > 20 && right > 1000, "{found} {right}");
+    assert_eq!(missed, 0);
+}
