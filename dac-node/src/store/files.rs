@@ -1,4 +1,4 @@
-//! The seam between the store and the operating system: one flat directory of files, eleven operations.
+//! The seam between the store and the operating system: one flat directory, ten operations.
 //!
 //! Promise of an implementor: what [`StoredFile::sync`] returned `Ok` for survives a crash; a file's name survives once
 //! [`Directory::sync`] returned `Ok` after its creation. Everything else may be lost, in any order. The store asks for
@@ -37,6 +37,12 @@ pub trait Directory: Send + Sync + Debug {
 
     /// Bytes the underlying storage can still take, for this user.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Whether syncs of several files gain from running at once. Where the order of operations must be the same in every
+    /// run, they do not.
+    fn syncs_in_parallel(&self) -> bool {
+        false
+    }
 }
 
 /// An open file. Offsets and lengths in bytes.
@@ -132,6 +138,11 @@ impl Directory for RealDirectory {
     fn free_bytes(&self) -> io::Result<u64> {
         let space = rustix::fs::fstatvfs(&self.handle)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn syncs_in_parallel(&self) -> bool {
+        // A journalling file system takes both into one journal commit.
+        true
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::files::StoredFile;
 use super::super::record::{self, RecordPlace};
 use super::super::{ContentKey, Error};
 use super::extent::Slot;
-use super::files::SegmentFiles;
+use super::files::{SegmentFiles, sync_all};
 use super::{ExtentPlace, HEADER_BYTES, SegmentKind, SegmentRow, header};
 
 /// Records are gathered to writes of about this many bytes.
@@ -227,9 +227,8 @@ impl SegmentWriter {
     /// # Errors
     /// Any error is final for the store.
     pub(in super::super) fn sync(&mut self) -> io::Result<()> {
-        for appended in self.appended() {
-            self.touched[&appended.segment].file.sync()?;
-        }
+        let files: Vec<_> = self.appended().map(|appended| &*self.touched[&appended.segment].file).collect();
+        sync_all(&files, self.files.directory().syncs_in_parallel())?;
         if self.created {
             self.files.directory().sync()?;
         }
