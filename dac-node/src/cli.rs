@@ -7,16 +7,20 @@
 //! Each subcommand is a file: its arguments (`Args`) and `run(args, &Output)`.
 
 pub mod bench;
+mod client;
 mod committee;
 mod completions;
 mod config;
 pub mod devnet;
 mod failure;
+mod fetch;
 mod files;
 mod keys;
 pub mod node;
 mod output;
 mod params;
+mod status;
+mod submit;
 mod time;
 mod verify;
 
@@ -70,8 +74,14 @@ enum Command {
     Committee(committee::Command),
     /// Show what follows from members, minimum shards and quorum
     Params(params::Args),
+    /// Submit a batch and wait for its certificate
+    Submit(submit::Args),
+    /// Fetch a batch and check it against its certificate
+    Fetch(fetch::Args),
     /// Verify a certificate, and a batch against it, without any network
     Verify(verify::Args),
+    /// Show where a batch stands, or whether the members are ready
+    Status(status::Args),
     /// Measure
     Bench(bench::Args),
     /// Print or check a node's configuration
@@ -103,7 +113,10 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(command, output),
         Command::Committee(command) => committee::run(command, output),
         Command::Params(args) => params::run(args, output),
+        Command::Submit(args) => submit::run(args, output),
+        Command::Fetch(args) => fetch::run(args, output),
         Command::Verify(args) => verify::run(args, output),
+        Command::Status(args) => status::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Config(command) => config::run(command, output),
         Command::Completions(args) => completions::run(args, output),

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `dac` command line; everything is in [`dac_node::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dac_node::cli::main()
+}

@@ -1,0 +1,198 @@
+//! `dac status`: where a batch stands, member by member; without an id, whether the members are ready.
+//!
+//! What is shown is what members say; nothing of it is verified (that is what certificates are for).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use attest::{BatchId, CommitteeFile};
+use dac_client::{BatchStatus, MemberOutcome, Problem};
+use futures::future::join_all;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::client::{refusal, unreachable, urls};
+use super::keys::parse_url;
+use super::{Failure, Output, committee, runtime};
+
+/// Where a node listens unless it is told otherwise.
+const ENDPOINT_DEFAULT: &str = "http://127.0.0.1:8547";
+
+/// Longest wait for one answer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Longest answer: a status of 256 members takes a quarter.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Arguments of `dac status`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The batch id; without it, the readiness of each member is shown
+    id: Option<BatchId>,
+    /// Base URL of a member; may be given several times [default: http://127.0.0.1:8547]
+    #[arg(long = "endpoint", value_name = "URL", value_parser = parse_url)]
+    endpoints: Vec<String>,
+    /// Ask the members of this committee file
+    #[arg(long, value_name = "FILE")]
+    committee: Option<PathBuf>,
+}
+
+/// What one member answered.
+#[derive(Debug)]
+enum Answer<T> {
+    Yes(T),
+    No(Problem),
+    Nothing(String),
+}
+
+/// Asks and shows.
+pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let mut endpoints = args.endpoints;
+    if let Some(path) = &args.committee {
+        endpoints.extend(named_urls(&committee::load(path)?.0)?);
+    }
+    if endpoints.is_empty() {
+        endpoints.push(ENDPOINT_DEFAULT.into());
+    }
+    // Proxies of the environment are for the world outside, members are named explicitly.
+    let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build();
+    let http = http
+        .map_err(|error| Failure::other(format!("cannot set up HTTP: {error}"), "check the TLS libraries"))?;
+    let runtime = runtime()?;
+    match args.id {
+        Some(id) => runtime.block_on(batch(&http, &endpoints, id, output)),
+        None => runtime.block_on(readiness(&http, &endpoints, output)),
+    }
+}
+
+fn named_urls(file: &CommitteeFile) -> Result<Vec<String>, Failure> {
+    let urls = urls(file);
+    if urls.is_empty() {
+        return Err(Failure::usage("the committee file has no API URLs", "give --endpoint URL"));
+    }
+    Ok(urls)
+}
+
+/// The first member that knows the batch.
+async fn batch(
+    http: &reqwest::Client,
+    endpoints: &[String],
+    id: BatchId,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut silent = Vec::new();
+    let mut refused = None;
+    for endpoint in endpoints {
+        match ask::<BatchStatus>(http, endpoint, &format!("v1/batches/{id}/status")).await {
+            Answer::Yes(status) => return output.result(&status, &batch_text(&status, endpoint, output)),
+            Answer::No(problem) => refused = Some((endpoint, problem)),
+            Answer::Nothing(detail) => silent.push(format!("{endpoint}: {detail}")),
+        }
+    }
+    match refused {
+        Some((endpoint, problem)) => Err(refusal(&problem.code, format!("{endpoint}: {problem}"))),
+        None => Err(unreachable(silent.join("; "))),
+    }
+}
+
+fn batch_text(status: &BatchStatus, endpoint: &str, output: &Output) -> String {
+    let stages: Vec<String> =
+        status.stage_ms.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
+    format!(
+        "{}: {} of {} signatures needed\nas told by   {endpoint}\nrollup       {}\nbytes        {}\ndata hash    {}\n\
+         coordinator  seat {}\nstages       {}\n\n{}",
+        status.stage,
+        status.signers,
+        status.quorum,
+        status.rollup_id,
+        status.data_bytes,
+        status.data_hash,
+        status.coordinator,
+        stages.join(", "),
+        members_table(&status.members, output),
+    )
+}
+
+/// One line per member, with its reason.
+pub(super) fn members_table(members: &[MemberOutcome], output: &Output) -> String {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let rows: Vec<Vec<String>> = members
+        .iter()
+        .map(|member| {
+            vec![
+                member.seat.to_string(),
+                or_dash(member.name.clone()),
+                member.outcome.clone(),
+                or_dash(member.after_ms.map(|ms| format!("{ms} ms"))),
+                or_dash(member.reason.clone()),
+                member.detail.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    output.table(&["seat", "name", "outcome", "after", "reason", "detail"], &rows)
+}
+
+/// All members at once. Fails only when nobody answered.
+async fn readiness(http: &reqwest::Client, endpoints: &[String], output: &Output) -> Result<(), Failure> {
+    let answers = join_all(endpoints.iter().map(|endpoint| ask::<Value>(http, endpoint, "readyz"))).await;
+    if answers.iter().all(|answer| matches!(answer, Answer::Nothing(_))) {
+        let silent = endpoints.iter().zip(&answers).map(|(endpoint, answer)| match answer {
+            Answer::Nothing(detail) => format!("{endpoint}: {detail}"),
+            Answer::Yes(_) | Answer::No(_) => endpoint.clone(),
+        });
+        return Err(unreachable(silent.collect::<Vec<_>>().join("; ")));
+    }
+    let (mut values, mut rows) = (Vec::new(), Vec::new());
+    for (endpoint, answer) in endpoints.iter().zip(answers) {
+        let (state, detail) = match answer {
+            Answer::Yes(ready) => {
+                ("ready", format!("{} members connected, quorum {}", ready["connected"], ready["quorum"]))
+            }
+            Answer::No(problem) => ("not ready", problem.detail),
+            Answer::Nothing(detail) => ("unreachable", detail),
+        };
+        values.push(
+            json!({ "endpoint": endpoint, "ready": state == "ready", "state": state, "detail": detail }),
+        );
+        rows.push(vec![endpoint.clone(), state.into(), detail]);
+    }
+    let ready = values.iter().filter(|value| value["ready"] == true).count();
+    let value = json!({ "members": values, "ready": ready, "asked": endpoints.len() });
+    output.result(&value, &output.table(&["endpoint", "state", "detail"], &rows))
+}
+
+async fn ask<T: DeserializeOwned>(http: &reqwest::Client, endpoint: &str, path: &str) -> Answer<T> {
+    match get(http, &format!("{endpoint}/{path}")).await {
+        Ok((true, body)) => match serde_json::from_slice(&body) {
+            Ok(value) => Answer::Yes(value),
+            Err(error) => Answer::Nothing(format!("not an answer of a member: {error}")),
+        },
+        Ok((false, body)) => match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if !problem.code.is_empty() => Answer::No(problem),
+            _ => Answer::Nothing("not a problem document of a member".into()),
+        },
+        Err(detail) => Answer::Nothing(detail),
+    }
+}
+
+/// Whether the answer is a success, and its body, bounded.
+async fn get(http: &reqwest::Client, url: &str) -> Result<(bool, Vec<u8>), String> {
+    let mut response = http.get(url).send().await.map_err(|error| innermost(&error))?;
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|error| innermost(&error))? {
+        if body.len() + part.len() > ANSWER_BYTES_MAX {
+            return Err(format!("an answer of more than {ANSWER_BYTES_MAX} bytes"));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok((response.status().is_success(), body))
+}
+
+/// The cause that a person can act on: reqwest wraps "connection refused" several times.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
