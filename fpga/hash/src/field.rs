@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};
 
 use crate::Error;
-use crate::limbs::{self, Limbs, MODULUS};
+use crate::limbs::{self, Limbs, MODULUS, Multiplier, Portable};
 
 /// An integer modulo `r`, the order of the BN254 groups (EIP-197); 254 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -129,8 +129,8 @@ impl Sub for FieldElement {
 impl Mul for FieldElement {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
-        let over_r = limbs::montgomery_product(&self.0, &other.0);
-        Self(limbs::reduce_once(&limbs::montgomery_product(&over_r, &limbs::R_SQUARED)))
+        let over_r = Portable.montgomery_product(&self.0, &other.0);
+        Self(limbs::reduce_once(&Portable.montgomery_product(&over_r, &limbs::R_SQUARED)))
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! No secret is hashed here. Batches are public, so nothing in this crate claims constant time.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod engine;
 mod error;
 mod field;

@@ -56,114 +56,125 @@ pub(crate) fn reduce_once(a: &Limbs) -> Limbs {
     if borrow { *a } else { difference }
 }
 
-/// `a * b / R`, below `2r` when `a * b < 4 r^2` (both below `2r`, or one below `r` and the other below `4r`).
-#[inline(always)]
-pub(crate) fn montgomery_product(a: &Limbs, b: &Limbs) -> Limbs {
-    // Operand scanning; the modulus leaves two bits free in the top limb, so no fifth limb is ever needed.
-    let mut t = [0_u64; 4];
-    for &digit in b {
-        let (low, mut carry) = a[0].carrying_mul(digit, t[0]);
-        let quotient = low.wrapping_mul(NEGATIVE_INVERSE);
-        let (_, mut reduction) = quotient.carrying_mul(MODULUS[0], low);
-        for j in 1..4 {
-            let (sum, high) = a[j].carrying_mul_add(digit, t[j], carry);
-            carry = high;
-            (t[j - 1], reduction) = quotient.carrying_mul_add(MODULUS[j], sum, reduction);
-        }
-        t[3] = carry + reduction;
+/// How an engine multiplies: [`Portable`], or instructions that it has proof of.
+pub(crate) trait Multiplier: Copy {
+    /// `a * b` in full.
+    fn wide_product(self, a: &Limbs, b: &Limbs) -> [u64; 8];
+
+    /// `a * a` in full.
+    #[inline(always)]
+    fn wide_square(self, a: &Limbs) -> [u64; 8] {
+        self.wide_product(a, a)
     }
-    t
+
+    /// `(low + q r) / R` for the `q` that makes the division exact: at most `r`.
+    fn reduce_low(self, low: Limbs) -> Limbs;
+
+    /// `a * b / R`, below `2r` for both below `2r`.
+    #[inline(always)]
+    fn montgomery_product(self, a: &Limbs, b: &Limbs) -> Limbs {
+        self.reduce(&self.wide_product(a, b))
+    }
+
+    /// `a * a / R`, below `2r` for `a` below `2r`.
+    #[inline(always)]
+    fn montgomery_square(self, a: &Limbs) -> Limbs {
+        self.reduce(&self.wide_square(a))
+    }
+
+    /// `product / R`, for a product below `4 r^2`.
+    #[inline(always)]
+    fn reduce(self, product: &[u64; 8]) -> Limbs {
+        let [a, b, c, d, e, f, g, h] = *product;
+        add(&self.reduce_low([a, b, c, d]), &[e, f, g, h]).0
+    }
+
+    /// `sum + a * b`. A sum of fewer than `2^64` products cannot overflow.
+    #[inline(always)]
+    fn accumulate(self, sum: &mut Wide, a: &Limbs, b: &Limbs) {
+        let product = self.wide_product(a, b);
+        let mut carry = false;
+        for i in 0..8 {
+            (sum[i], carry) = sum[i].carrying_add(product[i], carry);
+        }
+        sum[8] = sum[8].wrapping_add(u64::from(carry));
+    }
+
+    /// `sum / R`, below `2r` for a sum below `70 r R`.
+    #[inline(always)]
+    fn reduce_wide(self, sum: &Wide) -> Limbs {
+        let [a, b, c, d, e, f, g, h, top] = *sum;
+        let (high, carry) = add(&self.reduce_low([a, b, c, d]), &[e, f, g, h]);
+        let top = top + u64::from(carry);
+        // The quotient by r from the bits above 2^248: r is 48.4 of them, so dividing by 49 never takes too much and
+        // leaves less than (0.61 * 72 + 49) / 48.4 < 2 times r.
+        let estimate = (top << 8 | high[3] >> 56) / 49;
+        let (mut rest, mut borrow, mut carry) = ([0; 4], false, 0);
+        for i in 0..4 {
+            let taken;
+            (taken, carry) = estimate.carrying_mul(MODULUS[i], carry);
+            (rest[i], borrow) = high[i].borrowing_sub(taken, borrow);
+        }
+        rest
+    }
 }
 
 /// A sum of products before its reduction, least significant limb first.
 pub(crate) type Wide = [u64; 9];
 
-/// `sum + a * b`. A sum of fewer than `2^64` products cannot overflow.
-#[inline(always)]
-pub(crate) fn accumulate(sum: &mut Wide, a: &Limbs, b: &Limbs) {
-    let product = wide_product(a, b);
-    let mut carry = false;
-    for i in 0..8 {
-        (sum[i], carry) = sum[i].carrying_add(product[i], carry);
-    }
-    sum[8] = sum[8].wrapping_add(u64::from(carry));
-}
+/// Plain Rust.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portable;
 
-/// `a * b` in full.
-#[inline(always)]
-fn wide_product(a: &Limbs, b: &Limbs) -> [u64; 8] {
-    let mut product = [0; 8];
-    for i in 0..4 {
-        let mut carry = 0;
-        for j in 0..4 {
-            (product[i + j], carry) = a[j].carrying_mul_add(b[i], product[i + j], carry);
+impl Multiplier for Portable {
+    #[inline(always)]
+    fn wide_product(self, a: &Limbs, b: &Limbs) -> [u64; 8] {
+        let mut product = [0; 8];
+        for i in 0..4 {
+            let mut carry = 0;
+            for j in 0..4 {
+                (product[i + j], carry) = a[j].carrying_mul_add(b[i], product[i + j], carry);
+            }
+            product[i + 4] = carry;
         }
-        product[i + 4] = carry;
+        product
     }
-    product
-}
 
-/// `a * a` in full: six products of different limbs, doubled, and four squares.
-#[inline(always)]
-fn wide_square(a: &Limbs) -> [u64; 8] {
-    let mut product = [0; 8];
-    for i in 0..3 {
-        let mut carry = 0;
-        for j in i + 1..4 {
-            (product[i + j], carry) = a[j].carrying_mul_add(a[i], product[i + j], carry);
+    /// Six products of different limbs, doubled, and four squares.
+    #[inline(always)]
+    fn wide_square(self, a: &Limbs) -> [u64; 8] {
+        let mut product = [0; 8];
+        for i in 0..3 {
+            let mut carry = 0;
+            for j in i + 1..4 {
+                (product[i + j], carry) = a[j].carrying_mul_add(a[i], product[i + j], carry);
+            }
+            product[i + 4] = carry;
         }
-        product[i + 4] = carry;
-    }
-    for i in (1..8).rev() {
-        product[i] = product[i] << 1 | product[i - 1] >> 63;
-    }
-    let mut carry = false;
-    for i in 0..4 {
-        let (low, high) = a[i].carrying_mul(a[i], 0);
-        (product[2 * i], carry) = product[2 * i].carrying_add(low, carry);
-        (product[2 * i + 1], carry) = product[2 * i + 1].carrying_add(high, carry);
-    }
-    product
-}
-
-/// Makes the low four limbs zero by adding multiples of `r`; what is left above them is below `sum / R + r`.
-#[inline(always)]
-fn clear_low_limbs(sum: &mut [u64; 8]) -> bool {
-    let mut above = false;
-    for i in 0..4 {
-        let quotient = sum[i].wrapping_mul(NEGATIVE_INVERSE);
-        let mut carry = 0;
-        for j in 0..4 {
-            (sum[i + j], carry) = quotient.carrying_mul_add(MODULUS[j], sum[i + j], carry);
+        for i in (1..8).rev() {
+            product[i] = product[i] << 1 | product[i - 1] >> 63;
         }
-        (sum[i + 4], above) = sum[i + 4].carrying_add(carry, above);
+        let mut carry = false;
+        for i in 0..4 {
+            let (low, high) = a[i].carrying_mul(a[i], 0);
+            (product[2 * i], carry) = product[2 * i].carrying_add(low, carry);
+            (product[2 * i + 1], carry) = product[2 * i + 1].carrying_add(high, carry);
+        }
+        product
     }
-    above
-}
 
-/// `a * a / R`, below `2r` for `a` below `2r`.
-#[inline(always)]
-pub(crate) fn montgomery_square(a: &Limbs) -> Limbs {
-    let mut sum = wide_square(a);
-    clear_low_limbs(&mut sum);
-    [sum[4], sum[5], sum[6], sum[7]]
-}
-
-/// `sum / R`, below `2r` for a sum below `70 r R`.
-#[inline(always)]
-pub(crate) fn montgomery_reduce(sum: &Wide) -> Limbs {
-    let mut low: [u64; 8] = std::array::from_fn(|i| sum[i]);
-    let top = sum[8] + u64::from(clear_low_limbs(&mut low));
-    // The quotient by r from the bits above 2^248: r is 48.4 of them, so dividing by 49 never takes too much and leaves
-    // less than (0.61 * 72 + 49) / 48.4 < 2 times r.
-    let estimate = (top << 8 | low[7] >> 56) / 49;
-    let (mut rest, mut borrow, mut carry) = ([0; 4], false, 0);
-    for i in 0..4 {
-        let taken;
-        (taken, carry) = estimate.carrying_mul(MODULUS[i], carry);
-        (rest[i], borrow) = low[4 + i].borrowing_sub(taken, borrow);
+    #[inline(always)]
+    fn reduce_low(self, mut low: Limbs) -> Limbs {
+        for _ in 0..4 {
+            let quotient = low[0].wrapping_mul(NEGATIVE_INVERSE);
+            let (_, mut carry) = quotient.carrying_mul(MODULUS[0], low[0]);
+            for j in 1..4 {
+                (low[j - 1], carry) = quotient.carrying_mul_add(MODULUS[j], low[j], carry);
+            }
+            low[3] = carry;
+        }
+        low
     }
-    rest
 }
 
 #[cfg(test)]

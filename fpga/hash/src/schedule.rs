@@ -18,7 +18,7 @@
 //! - Ends. The capacity element is zero at the start, so its first box is a constant; of the last matrix only the row
 //!   of the digest is computed.
 //!
-//! Left out on purpose: Winograd's inner product (half the products of a dot for additions that carry); see README.
+//! Left out on purpose: Winograd's inner product (half the products of a dot for additions that carry); README says why.
 
 use std::sync::OnceLock;
 

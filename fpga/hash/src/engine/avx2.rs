@@ -1,8 +1,8 @@
-//! The AVX2 engine: Keccak on four lanes; Poseidon is the scalar engine's, AVX2 has no wide enough multiplier.
+//! The AVX2 engine: Keccak on four lanes; Poseidon without SIMD, AVX2 has no wide enough multiplier.
 
 use std::arch::x86_64::*;
 
-use super::scalar::hash_poseidon;
+use super::scalar::Poseidon;
 use super::sponge::{Blocks, LANES_MAX, State, Vector, hash_group, hash_items, hash_runs};
 use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
 use crate::keccak::RATE_BYTES;
@@ -17,13 +17,14 @@ const LANES: (usize, usize) = (4, 3);
 #[derive(Debug)]
 pub(super) struct Avx2 {
     cpu: Cpu,
+    poseidon: Poseidon,
     work: WorkCounter,
 }
 
 impl Avx2 {
     /// The engine, when this CPU runs it.
     pub(super) fn detect() -> Option<Self> {
-        Some(Self { cpu: Cpu::detect()?, work: WorkCounter::default() })
+        Some(Self { cpu: Cpu::detect()?, poseidon: Poseidon::best(), work: WorkCounter::default() })
     }
 }
 
@@ -51,7 +52,7 @@ impl Hasher for Avx2 {
 
     fn poseidon(&self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
         check_poseidon_shape(inputs.len(), width, digests.len());
-        hash_poseidon(inputs, width, digests);
+        self.poseidon.hash(inputs, width, digests);
         self.work.count_poseidon(digests.len(), width);
     }
 
@@ -78,7 +79,7 @@ impl Cpu {
     }
 
     #[inline(always)]
-    fn from_array(self, lanes: [u64; 4]) -> __m256i {
+    fn load_array(self, lanes: [u64; 4]) -> __m256i {
         // SAFETY: both are 32 bytes without invalid bit patterns.
         unsafe { std::mem::transmute(lanes) }
     }
@@ -89,15 +90,15 @@ impl Cpu {
         unsafe { std::mem::transmute(lanes) }
     }
 
-    /// Rotates each word left by whole bytes: one shuffle instead of two shifts.
+    /// Rotates each word left by one or seven bytes: one shuffle instead of two shifts.
     #[inline(always)]
     fn rotate_bytes(self, a: __m256i, bytes: i32) -> __m256i {
-        let sources: [u8; 32] = std::array::from_fn(|at| {
-            let (word, byte) = (at / 8 * 8 % 16, at % 8);
-            (word + (byte + 8 - bytes.unsigned_abs() as usize) % 8) as u8
-        });
+        const BY_ONE: [u8; 16] = [7, 0, 1, 2, 3, 4, 5, 6, 15, 8, 9, 10, 11, 12, 13, 14];
+        const BY_SEVEN: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 15, 8];
+        let sources = if bytes == 1 { [BY_ONE; 2] } else { [BY_SEVEN; 2] };
+        let sources = self.load(sources.as_flattened().first_chunk().expect("two halves are 32 bytes"));
         // SAFETY: `self` proves avx2.
-        unsafe { _mm256_shuffle_epi8(a, self.load(&sources)) }
+        unsafe { _mm256_shuffle_epi8(a, sources) }
     }
 
     /// Row `i`, four words of message `i`, becomes lane `i` of four words.
@@ -157,7 +158,7 @@ impl Vector for Cpu {
 
     #[inline(always)]
     fn rotate<const LEFT: i32, const RIGHT: i32>(self, a: __m256i) -> __m256i {
-        if LEFT % 8 == 0 {
+        if LEFT == 8 || LEFT == 56 {
             return self.rotate_bytes(a, LEFT / 8);
         }
         // SAFETY: `self` proves avx2.
@@ -167,31 +168,56 @@ impl Vector for Cpu {
     #[inline(always)]
     fn absorb(self, state: &mut State<__m256i>, blocks: &Blocks<'_>) {
         for first in [0, 4, 8, 12] {
-            let row = |lane: usize| {
-                self.load(
-                    blocks[lane][8 * first..]
-                        .first_chunk()
-                        .expect("four times four words lie inside a block"),
-                )
-            };
-            let words = self.transpose([row(0), row(1), row(2), row(3)]);
-            for (word, added) in state[first..].iter_mut().zip(words) {
+            let mut rows = [Vector::broadcast(self, 0); 4];
+            for (row, block) in rows.iter_mut().zip(blocks) {
+                let words =
+                    block[8 * first..].first_chunk().expect("four times four words lie inside a block");
+                *row = self.load(words);
+            }
+            for (word, added) in state[first..].iter_mut().zip(self.transpose(rows)) {
                 *word = self.xor(*word, added);
             }
         }
-        let last = |lane: usize| {
-            u64::from_le_bytes(*blocks[lane][RATE_BYTES - 8..].first_chunk().expect("eight bytes are left"))
-        };
-        state[16] = self.xor(state[16], self.from_array([last(0), last(1), last(2), last(3)]));
+        let mut last = [0; 4];
+        for (word, block) in last.iter_mut().zip(blocks) {
+            *word = u64::from_le_bytes(*block[RATE_BYTES - 8..].first_chunk().expect("eight bytes are left"));
+        }
+        state[16] = self.xor(state[16], self.load_array(last));
     }
 
     #[inline(always)]
     fn squeeze(self, state: &State<__m256i>, digests: &mut [Digest]) {
-        let words: [[u64; 4]; 4] = std::array::from_fn(|at| self.to_array(state[at]));
+        let words = [state[0], state[1], state[2], state[3]];
+        let mut lanes = [[0; 4]; 4];
+        for (lanes, word) in lanes.iter_mut().zip(words) {
+            *lanes = self.to_array(word);
+        }
         for (lane, digest) in digests.iter_mut().enumerate() {
-            for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(&words) {
+            for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(&lanes) {
                 *bytes = word[lane].to_le_bytes();
             }
         }
     }
+}
+
+/// Logic instructions per second, as `rate` measures a probe; `None` without AVX2.
+#[cfg(feature = "bench")]
+pub(super) fn instructions_per_second(rate: impl Fn(&mut dyn FnMut() -> usize) -> f64) -> Option<f64> {
+    let cpu = Cpu::detect()?;
+    // SAFETY: `cpu` proves the instruction set that the function is compiled for.
+    Some(unsafe { rate(&mut || probe_logic(cpu)) })
+}
+
+/// Ten chains of `chi`, two instructions each; returns how many instructions it executed.
+#[cfg(feature = "bench")]
+#[target_feature(enable = "avx2")]
+fn probe_logic(cpu: Cpu) -> usize {
+    let mut chains: [__m256i; 10] = std::hint::black_box([cpu.broadcast(3); 10]);
+    for _ in 0..2_000 {
+        for at in 0..10 {
+            chains[at] = cpu.chi(chains[at], chains[(at + 1) % 10], chains[(at + 2) % 10]);
+        }
+    }
+    std::hint::black_box(chains);
+    2 * 10 * 2_000
 }

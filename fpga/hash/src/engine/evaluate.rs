@@ -84,13 +84,13 @@ impl<V: Copy> Workspace<V> {
     }
 }
 
-/// One hash, or one per lane: `input(i)` gives input `i`, counted from 0.
+/// One hash, or one per lane, of the first `t - 1` of `inputs`.
 #[inline(always)]
 pub(super) fn evaluate<A: Arithmetic>(
     arithmetic: A,
     table: &Table<A::Number>,
     workspace: &mut Workspace<A::Value>,
-    input: impl Fn(usize) -> A::Value,
+    inputs: &[A::Value],
 ) -> A::Value {
     let (t, rounds) = (table.state_width, table.partial_rounds);
     let n = t - 1;
@@ -99,7 +99,7 @@ pub(super) fn evaluate<A: Arithmetic>(
     let mut walk = Walk { arithmetic, numbers: table.numbers.iter() };
 
     for i in 0..n {
-        boxes[i] = arithmetic.to_box(&arithmetic.plus(&input(i), walk.number()));
+        boxes[i] = arithmetic.to_box(&arithmetic.plus(&inputs[i], walk.number()));
     }
     for out in next.iter_mut() {
         *out = arithmetic.to_box(&walk.dot(&boxes[0], boxes[1..n].iter()));

@@ -3,19 +3,26 @@
 //! | name | Keccak-256 | Poseidon |
 //! |---|---|---|
 //! | `software-avx512ifma` | eight messages side by side | eight hashes per group, two groups in turns, 52-bit limbs |
-//! | `software-avx2` | four messages side by side | as scalar |
-//! | `software-scalar` | one message, assembly of `keccak-asm` | two hashes in turns, 64-bit limbs |
+//! | `software-avx2` | four messages side by side | as `software-adx` where that runs, else as scalar |
+//! | `software-adx` | as scalar | one hash, 64-bit limbs, products in assembly |
+//! | `software-scalar` | one message, assembly of `keccak-asm` | one hash, 64-bit limbs, plain Rust |
 //!
 //! An engine is built only after the CPU reported its instruction sets, so no undetected instruction ever runs.
 
 #[cfg(target_arch = "x86_64")]
+mod adx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(feature = "bench")]
+mod bounds;
 mod evaluate;
 mod scalar;
 mod sponge;
 
+#[cfg(feature = "bench")]
+pub(crate) use bounds::{Bounds, bounds};
 use std::sync::{Arc, OnceLock};
 
 use crate::{Error, Hasher};
@@ -42,7 +49,9 @@ fn engines() -> &'static [Entry] {
             Entry::new(avx512::NAME, avx512::NEEDS, avx512::Avx512::detect()),
             #[cfg(target_arch = "x86_64")]
             Entry::new(avx2::NAME, avx2::NEEDS, avx2::Avx2::detect()),
-            Entry::new(scalar::NAME, "", Some(scalar::Scalar::default())),
+            #[cfg(target_arch = "x86_64")]
+            Entry::new(scalar::NAME_ADX, scalar::NEEDS_ADX, scalar::Scalar::adx()),
+            Entry::new(scalar::NAME, "", Some(scalar::Scalar::portable())),
         ]
     })
 }

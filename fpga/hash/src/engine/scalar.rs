@@ -1,24 +1,55 @@
-//! The engine without SIMD: works everywhere, and is what the others are compared with.
+//! The engines without SIMD: one works everywhere, the other multiplies with BMI2 and ADX where the CPU has them.
 
+#[cfg(target_arch = "x86_64")]
+use super::adx::Adx;
+use super::evaluate::{Arithmetic, Table, Workspace, evaluate};
+use super::sponge::prefixed;
 use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
 use crate::keccak::keccak256;
-use crate::limbs::{self, Limbs, Wide};
+use crate::limbs::{self, Limbs, Multiplier, Portable, Wide};
+use crate::permutation::STATE_WIDTH_MAX;
 use crate::schedule::{PerWidth, Schedule};
 use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
 
-use super::evaluate::{Arithmetic, Table, Workspace, evaluate};
-use super::sponge::prefixed;
-
 pub(super) const NAME: &str = "software-scalar";
+pub(super) const NAME_ADX: &str = "software-adx";
+pub(super) const NEEDS_ADX: &str = "bmi2 adx";
 
-#[derive(Debug, Default)]
+/// Messages one by one.
+#[derive(Debug)]
 pub(super) struct Scalar {
+    poseidon: Poseidon,
     work: WorkCounter,
+}
+
+/// Poseidon without SIMD, for every engine that has no better one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Poseidon {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Adx(Adx),
+}
+
+impl Scalar {
+    /// The engine for every CPU.
+    pub(super) fn portable() -> Self {
+        Self { poseidon: Poseidon::Portable, work: WorkCounter::default() }
+    }
+
+    /// The engine for CPUs with BMI2 and ADX, when this is one.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn adx() -> Option<Self> {
+        Some(Self { poseidon: Poseidon::Adx(Adx::detect()?), work: WorkCounter::default() })
+    }
 }
 
 impl Hasher for Scalar {
     fn engine(&self) -> &'static str {
-        NAME
+        match self.poseidon {
+            Poseidon::Portable => NAME,
+            #[cfg(target_arch = "x86_64")]
+            Poseidon::Adx(_) => NAME_ADX,
+        }
     }
 
     fn keccak256(&self, messages: &[&[u8]], digests: &mut [Digest]) {
@@ -39,7 +70,7 @@ impl Hasher for Scalar {
 
     fn poseidon(&self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
         check_poseidon_shape(inputs.len(), width, digests.len());
-        hash_poseidon(inputs, width, digests);
+        self.poseidon.hash(inputs, width, digests);
         self.work.count_poseidon(digests.len(), width);
     }
 
@@ -48,11 +79,39 @@ impl Hasher for Scalar {
     }
 }
 
-/// Poseidon without SIMD, for every engine that has no better one.
-pub(super) fn hash_poseidon(inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
+impl Poseidon {
+    /// The fastest of this CPU.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn best() -> Self {
+        Adx::detect().map_or(Self::Portable, Self::Adx)
+    }
+
+    /// Shapes as in [`Hasher::poseidon`].
+    pub(super) fn hash(self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
+        match self {
+            Self::Portable => hash_each(Elements(Portable), inputs, width, digests),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => hash_each(Elements(adx), inputs, width, digests),
+        }
+    }
+}
+
+fn hash_each<M: Multiplier>(
+    elements: Elements<M>,
+    inputs: &[FieldElement],
+    width: usize,
+    digests: &mut [FieldElement],
+) {
     let table = table(width + 1);
-    let done = hash_groups::<2>(table, inputs, width, digests);
-    hash_groups::<1>(table, &inputs[done * width..], width, &mut digests[done..]);
+    let mut workspace = Workspace::new(elements.zero());
+    let mut loaded = [elements.zero(); STATE_WIDTH_MAX];
+    for (message, digest) in inputs.chunks_exact(width).zip(digests) {
+        for (limbs, element) in loaded.iter_mut().zip(message) {
+            *limbs = *element.limbs();
+        }
+        let result = evaluate(elements, table, &mut workspace, &loaded);
+        *digest = FieldElement::from_reduced_limbs(limbs::reduce_once(&result));
+    }
 }
 
 /// The schedule's constants as limbs, `R = 2^256`.
@@ -61,70 +120,48 @@ fn table(state_width: usize) -> &'static Table<Limbs> {
     TABLES.get(state_width, || Table::new(&Schedule::derive(state_width, 256), |element| *element.limbs()))
 }
 
-/// Arithmetic on `G` elements in turns, so that one's products fill the latency of another's.
+/// Arithmetic on one element at a time.
 ///
 /// Every value is below `2r`, so a dot of 32 products is below `2 * 32 * r^2`, less than `13 r R`, and its unit and
 /// constant add at most `3 r R`.
 #[derive(Clone, Copy)]
-struct Elements<const G: usize>;
+struct Elements<M>(M);
 
-impl<const G: usize> Arithmetic for Elements<G> {
+impl<M: Multiplier> Arithmetic for Elements<M> {
     type Number = Limbs;
-    type Value = [Limbs; G];
-    type Sum = [Wide; G];
+    type Value = Limbs;
+    type Sum = Wide;
 
     #[inline(always)]
-    fn zero(self) -> [Limbs; G] {
-        [[0; 4]; G]
-    }
-
-    #[inline(always)]
-    fn plus(self, value: &[Limbs; G], number: &Limbs) -> [Limbs; G] {
-        value.map(|value| limbs::add(&value, number).0)
+    fn zero(self) -> Limbs {
+        [0; 4]
     }
 
     #[inline(always)]
-    fn start(self, unit: &[Limbs; G], constant: &Limbs) -> [Wide; G] {
-        self.plus(unit, constant).map(|[a, b, c, d]| [0, 0, 0, 0, a, b, c, d, 0])
+    fn plus(self, value: &Limbs, number: &Limbs) -> Limbs {
+        limbs::add(value, number).0
     }
 
     #[inline(always)]
-    fn accumulate(self, sum: &mut [Wide; G], factor: &Limbs, value: &[Limbs; G]) {
-        for (sum, value) in sum.iter_mut().zip(value) {
-            limbs::accumulate(sum, factor, value);
-        }
+    fn start(self, unit: &Limbs, constant: &Limbs) -> Wide {
+        let [a, b, c, d] = self.plus(unit, constant);
+        [0, 0, 0, 0, a, b, c, d, 0]
     }
 
     #[inline(always)]
-    fn reduce(self, sum: [Wide; G]) -> [Limbs; G] {
-        sum.map(|sum| limbs::montgomery_reduce(&sum))
+    fn accumulate(self, sum: &mut Wide, factor: &Limbs, value: &Limbs) {
+        self.0.accumulate(sum, factor, value);
     }
 
     #[inline(always)]
-    fn to_box(self, value: &[Limbs; G]) -> [Limbs; G] {
-        let square = value.map(|value| limbs::montgomery_square(&value));
-        let fourth = square.map(|square| limbs::montgomery_square(&square));
-        std::array::from_fn(|g| limbs::montgomery_product(&fourth[g], &value[g]))
+    fn reduce(self, sum: Wide) -> Limbs {
+        self.0.reduce_wide(&sum)
     }
-}
 
-/// Hashes `G` messages at a time as long as there are as many; returns how many it hashed.
-fn hash_groups<const G: usize>(
-    table: &Table<Limbs>,
-    inputs: &[FieldElement],
-    width: usize,
-    digests: &mut [FieldElement],
-) -> usize {
-    let mut workspace = Workspace::new(Elements::<G>.zero());
-    let messages = inputs.chunks_exact(G * width);
-    let mut done = 0;
-    for (messages, digests) in messages.zip(digests.chunks_exact_mut(G)) {
-        let input = |i: usize| std::array::from_fn(|g| *messages[g * width + i].limbs());
-        let results = evaluate(Elements::<G>, table, &mut workspace, input);
-        for (digest, result) in digests.iter_mut().zip(&results) {
-            *digest = FieldElement::from_reduced_limbs(limbs::reduce_once(result));
-        }
-        done += G;
+    #[inline(always)]
+    fn to_box(self, value: &Limbs) -> Limbs {
+        let square = self.0.montgomery_square(value);
+        let fourth = self.0.montgomery_square(&square);
+        self.0.montgomery_product(&fourth, value)
     }
-    done
 }

@@ -39,6 +39,9 @@ pub(super) trait Vector: Copy {
     fn squeeze(self, state: &State<Self::Word>, digests: &mut [Digest]);
 }
 
+/// A place for a block.
+const EMPTY: &[u8; RATE_BYTES] = &[0; RATE_BYTES];
+
 /// The round constants (FIPS 202 section 3.2.5).
 const ROUND_CONSTANTS: [u64; 24] = [
     0x0000_0000_0000_0001,
@@ -81,8 +84,10 @@ pub(super) fn hash_group<V: Vector>(
     for block in 0..=last {
         if block < last && block >= shift {
             let start = block * RATE_BYTES - shift;
-            let blocks =
-                data.map(|data| data[start..].first_chunk().expect("only the last block is partial"));
+            let mut blocks = [EMPTY; LANES_MAX];
+            for (block, data) in blocks.iter_mut().zip(data) {
+                *block = data[start..].first_chunk().expect("only the last block is partial");
+            }
             vector.absorb(&mut state, &blocks);
         } else {
             let mut buffers = [[0; RATE_BYTES]; LANES_MAX];
@@ -127,56 +132,57 @@ fn permute<V: Vector>(v: V, state: &mut State<V::Word>) {
     *state = a;
 }
 
+/// One round, written out by macros: a closure would be a function of its own, compiled without the vector's
+/// instructions wherever it is not inlined, and a loop that is not unrolled would keep the state in memory.
 #[inline(always)]
 fn round<V: Vector>(v: V, a: State<V::Word>, constant: u64) -> State<V::Word> {
-    let parity = |x: usize| v.xor3(v.xor3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20]);
-    let column = [parity(0), parity(1), parity(2), parity(3), parity(4)];
-    let turned = column.map(|column| v.rotate::<1, 63>(column));
-    let both = |x: usize| v.xor(column[(x + 4) % 5], turned[(x + 1) % 5]);
-    let both = [both(0), both(1), both(2), both(3), both(4)];
-    let theta = |at: usize| v.theta(a[at], column[(at + 4) % 5], turned[(at + 1) % 5], both[at % 5]);
-    // Rho and pi: where each word of a row of the next state comes from, and how far it is turned.
-    let rows = [
-        [
-            theta(0),
-            v.rotate::<44, 20>(theta(6)),
-            v.rotate::<43, 21>(theta(12)),
-            v.rotate::<21, 43>(theta(18)),
-            v.rotate::<14, 50>(theta(24)),
-        ],
-        [
-            v.rotate::<28, 36>(theta(3)),
-            v.rotate::<20, 44>(theta(9)),
-            v.rotate::<3, 61>(theta(10)),
-            v.rotate::<45, 19>(theta(16)),
-            v.rotate::<61, 3>(theta(22)),
-        ],
-        [
-            v.rotate::<1, 63>(theta(1)),
-            v.rotate::<6, 58>(theta(7)),
-            v.rotate::<25, 39>(theta(13)),
-            v.rotate::<8, 56>(theta(19)),
-            v.rotate::<18, 46>(theta(20)),
-        ],
-        [
-            v.rotate::<27, 37>(theta(4)),
-            v.rotate::<36, 28>(theta(5)),
-            v.rotate::<10, 54>(theta(11)),
-            v.rotate::<15, 49>(theta(17)),
-            v.rotate::<56, 8>(theta(23)),
-        ],
-        [
-            v.rotate::<62, 2>(theta(2)),
-            v.rotate::<55, 9>(theta(8)),
-            v.rotate::<39, 25>(theta(14)),
-            v.rotate::<41, 23>(theta(15)),
-            v.rotate::<2, 62>(theta(21)),
-        ],
+    macro_rules! five {
+        ($each:ident) => {
+            [$each!(0), $each!(1), $each!(2), $each!(3), $each!(4)]
+        };
+    }
+    macro_rules! parity {
+        ($x:literal) => {
+            v.xor3(v.xor3(a[$x], a[$x + 5], a[$x + 10]), a[$x + 15], a[$x + 20])
+        };
+    }
+    let column = five!(parity);
+    macro_rules! turned {
+        ($x:literal) => {
+            v.rotate::<1, 63>(column[$x])
+        };
+    }
+    let turned = five!(turned);
+    macro_rules! both {
+        ($x:literal) => {
+            v.xor(column[($x + 4) % 5], turned[($x + 1) % 5])
+        };
+    }
+    let both = five!(both);
+    macro_rules! theta {
+        ($at:literal) => {
+            v.theta(a[$at], column[($at + 4) % 5], turned[($at + 1) % 5], both[$at % 5])
+        };
+    }
+    // Rho and pi: where each word of the next state comes from, and how far it is turned.
+    macro_rules! turn {
+        ($($from:literal by $left:literal $right:literal,)*) => {
+            [theta!(0), $(v.rotate::<$left, $right>(theta!($from)),)*]
+        };
+    }
+    let rows: State<V::Word> = turn![
+        6 by 44 20, 12 by 43 21, 18 by 21 43, 24 by 14 50,
+        3 by 28 36, 9 by 20 44, 10 by 3 61, 16 by 45 19, 22 by 61 3,
+        1 by 1 63, 7 by 6 58, 13 by 25 39, 19 by 8 56, 20 by 18 46,
+        4 by 27 37, 5 by 36 28, 11 by 10 54, 17 by 15 49, 23 by 56 8,
+        2 by 62 2, 8 by 55 9, 14 by 39 25, 15 by 41 23, 21 by 2 62,
     ];
-    let mut next: State<V::Word> = std::array::from_fn(|at| {
-        let row = rows[at / 5];
-        v.chi(row[at % 5], row[(at + 1) % 5], row[(at + 2) % 5])
-    });
+    macro_rules! chi {
+        ($($at:literal)*) => {
+            [$(v.chi(rows[$at], rows[$at / 5 * 5 + ($at + 1) % 5], rows[$at / 5 * 5 + ($at + 2) % 5]),)*]
+        };
+    }
+    let mut next = chi![0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24];
     next[0] = v.xor(next[0], v.broadcast(constant));
     next
 }

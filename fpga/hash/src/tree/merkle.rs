@@ -3,7 +3,7 @@
 //! Levels are hashed bottom up, a lone last node moves up unhashed: the same tree as RFC 6962's split at the largest
 //! power of two. Many trees of the same shape go up together, so that the lanes of an engine stay full to the top.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
@@ -22,8 +22,16 @@ const TASK_BYTES: usize = 256 * LEAF_BYTES;
 /// Leaves of one large tree that one task hashes.
 const TASK_LEAVES: usize = 256;
 
+/// A level of one or more trees of equal size, one behind the other, and the place for the level above.
+#[derive(Default)]
+struct Levels {
+    level: Vec<Digest>,
+    above: Vec<Digest>,
+}
+
 thread_local! {
-    static SCRATCH: RefCell<(Vec<Digest>, Vec<Digest>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    /// Taken out while in use: an engine that itself runs on rayon may start another task on this thread meanwhile.
+    static SCRATCH: Cell<Levels> = const { Cell::new(Levels { level: Vec::new(), above: Vec::new() }) };
 }
 
 /// The root over the leaves of `data`, `leaf_bytes` each, the last may be shorter.
@@ -32,9 +40,9 @@ thread_local! {
 /// When `data` is empty or `leaf_bytes` is zero.
 pub fn merkle_root(hasher: &dyn Hasher, leaf_bytes: usize, data: &[u8]) -> Digest {
     assert!(!data.is_empty() && leaf_bytes > 0, "a tree has at least one byte and leaves have a size");
-    let mut leaves = vec![[0; 32]; data.len().div_ceil(leaf_bytes)];
-    hash_leaves(hasher, leaf_bytes, data, &mut leaves);
-    climb(hasher, &mut leaves, 1)[0]
+    let mut levels = Levels::of(data.len().div_ceil(leaf_bytes));
+    hash_leaves(hasher, leaf_bytes, data, &mut levels.level);
+    levels.climb(hasher, 1)[0]
 }
 
 /// The root over leaves of 32 bytes each: how a lower root enters the upper tree.
@@ -59,9 +67,9 @@ pub fn merkle_roots_of_digests(
     if leaves.is_empty() {
         return Vec::new();
     }
-    let mut hashed = vec![[0; 32]; leaves.len()];
-    hash_leaves(hasher, 32, leaves.as_flattened(), &mut hashed);
-    climb(hasher, &mut hashed, leaves.len() / leaves_per_tree).to_vec()
+    let mut levels = Levels::of(leaves.len());
+    hash_leaves(hasher, 32, leaves.as_flattened(), &mut levels.level);
+    levels.climb(hasher, leaves.len() / leaves_per_tree).to_vec()
 }
 
 /// The siblings of leaf `index` from the bottom to the top, over 32-byte leaves (RFC 6962 section 2.1.1).
@@ -70,12 +78,12 @@ pub fn merkle_roots_of_digests(
 /// When `index` is not below the number of leaves.
 pub fn merkle_path(hasher: &dyn Hasher, leaves: &[Digest], index: usize) -> Vec<Digest> {
     assert!(index < leaves.len(), "leaf {index} of {} does not exist", leaves.len());
-    let mut level = vec![[0; 32]; leaves.len()];
-    hash_leaves(hasher, 32, leaves.as_flattened(), &mut level);
+    let mut levels = Levels::of(leaves.len());
+    hash_leaves(hasher, 32, leaves.as_flattened(), &mut levels.level);
     let (mut position, mut path) = (index, Vec::new());
-    while level.len() > 1 {
-        path.extend(level.get(position ^ 1));
-        level = parents(hasher, &level);
+    while levels.level.len() > 1 {
+        path.extend(levels.level.get(position ^ 1));
+        levels.step(hasher, 1);
         position /= 2;
     }
     path
@@ -132,14 +140,14 @@ pub fn piece_roots(hasher: &dyn Hasher, pieces: &[&[u8]]) -> Vec<Digest> {
 /// The roots of pieces of one length.
 fn equal_piece_roots(hasher: &dyn Hasher, pieces: &[&[u8]], roots: &mut [Digest]) {
     let leaves_per_piece = pieces[0].len().div_ceil(LEAF_BYTES);
-    SCRATCH.with_borrow_mut(|(level, _)| {
-        level.clear();
-        level.resize(leaves_per_piece * pieces.len(), [0; 32]);
-        for (piece, leaves) in pieces.iter().zip(level.chunks_exact_mut(leaves_per_piece)) {
-            hasher.keccak256_prefixed(LEAF_PREFIX, LEAF_BYTES, piece, leaves);
-        }
-        roots.copy_from_slice(climb(hasher, level, pieces.len()));
-    });
+    let mut levels = SCRATCH.take();
+    levels.level.clear();
+    levels.level.resize(leaves_per_piece * pieces.len(), [0; 32]);
+    for (piece, leaves) in pieces.iter().zip(levels.level.chunks_exact_mut(leaves_per_piece)) {
+        hasher.keccak256_prefixed(LEAF_PREFIX, LEAF_BYTES, piece, leaves);
+    }
+    roots.copy_from_slice(levels.climb(hasher, pieces.len()));
+    SCRATCH.set(levels);
 }
 
 /// The leaf hashes of contiguous data, spread over the pool.
@@ -148,30 +156,37 @@ fn hash_leaves(hasher: &dyn Hasher, leaf_bytes: usize, data: &[u8], leaves: &mut
     tasks.for_each(|(items, digests)| hasher.keccak256_prefixed(LEAF_PREFIX, leaf_bytes, items, digests));
 }
 
-/// Takes `trees` levels of equal size, one behind the other in `level`, up to their roots.
-fn climb<'a>(hasher: &dyn Hasher, level: &'a mut Vec<Digest>, trees: usize) -> &'a [Digest] {
-    let mut width = level.len() / trees;
-    while width > 1 {
-        *level = if width.is_multiple_of(2) {
-            parents(hasher, level)
-        } else {
-            level.chunks_exact(width).flat_map(|tree| parents(hasher, tree)).collect()
-        };
-        width = width.div_ceil(2);
+impl Levels {
+    /// A level of `width` leaves, to be filled.
+    fn of(width: usize) -> Self {
+        Self { level: vec![[0; 32]; width], above: Vec::new() }
     }
-    level
-}
 
-/// The level above: pairs hashed, a lone last node as it is.
-fn parents(hasher: &dyn Hasher, level: &[Digest]) -> Vec<Digest> {
-    let (pairs, lone) = level.as_chunks::<2>();
-    let mut above = vec![[0; 32]; pairs.len()];
-    let bytes = pairs.as_flattened().as_flattened();
-    if !bytes.is_empty() {
-        hasher.keccak256_prefixed(NODE_PREFIX, 64, bytes, &mut above);
+    /// Up to the roots of the `trees` in the level.
+    fn climb(&mut self, hasher: &dyn Hasher, trees: usize) -> &[Digest] {
+        while self.level.len() > trees {
+            self.step(hasher, trees);
+        }
+        &self.level
     }
-    above.extend_from_slice(lone);
-    above
+
+    /// One level up: pairs hashed, a lone last node of each tree as it is.
+    fn step(&mut self, hasher: &dyn Hasher, trees: usize) {
+        let width = self.level.len() / trees;
+        let width_above = width.div_ceil(2);
+        self.above.clear();
+        self.above.resize(width_above * trees, [0; 32]);
+        // Without lone nodes the pairs of all trees lie one behind the other: one call.
+        let (below, above) =
+            if width.is_multiple_of(2) { (self.level.len(), self.above.len()) } else { (width, width_above) };
+        for (nodes, parents) in self.level.chunks_exact(below).zip(self.above.chunks_exact_mut(above)) {
+            let (pairs, lone) = nodes.as_chunks::<2>();
+            let (paired, alone) = parents.split_at_mut(pairs.len());
+            hasher.keccak256_prefixed(NODE_PREFIX, 64, pairs.as_flattened().as_flattened(), paired);
+            alone.copy_from_slice(lone);
+        }
+        std::mem::swap(&mut self.level, &mut self.above);
+    }
 }
 
 /// Siblings on the way from leaf `index` to the root of `leaf_count` leaves: one per level where it is not alone.

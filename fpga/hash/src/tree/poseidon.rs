@@ -1,6 +1,6 @@
 //! `dataRoot`: 31-byte groups of a batch under Poseidon nodes of eight children, bound to the batch's length.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
@@ -19,7 +19,8 @@ const TASK_GROUPS: usize = 4096;
 const TASK_NODES: usize = 512;
 
 thread_local! {
-    static SCRATCH: RefCell<(Vec<FieldElement>, Vec<FieldElement>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    /// Taken out while in use: an engine that itself runs on rayon may start another task on this thread meanwhile.
+    static SCRATCH: Cell<(Vec<FieldElement>, Vec<FieldElement>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
 /// `dataRoot` of a whole batch (PROTOCOL section 3), as 32 big-endian bytes.
@@ -58,13 +59,13 @@ fn lower_levels(hasher: &dyn Hasher, batch: &[u8]) -> Vec<FieldElement> {
     let mut level = vec![FieldElement::ZERO; groups.div_ceil(ARITY * ARITY)];
     let tasks = batch.par_chunks(TASK_GROUPS * GROUP_BYTES);
     tasks.zip(level.par_chunks_mut(TASK_GROUPS / ARITY / ARITY)).for_each(|(bytes, nodes)| {
-        SCRATCH.with_borrow_mut(|(groups, first)| {
-            push_groups(bytes, groups);
-            first.clear();
-            first.resize((groups.len() / ARITY).next_multiple_of(ARITY), FieldElement::ZERO);
-            hasher.poseidon(groups, ARITY, &mut first[..groups.len() / ARITY]);
-            hasher.poseidon(first, ARITY, nodes);
-        });
+        let (mut groups, mut first) = SCRATCH.take();
+        push_groups(bytes, &mut groups);
+        first.clear();
+        first.resize((groups.len() / ARITY).next_multiple_of(ARITY), FieldElement::ZERO);
+        hasher.poseidon(&groups, ARITY, &mut first[..groups.len() / ARITY]);
+        hasher.poseidon(&first, ARITY, nodes);
+        SCRATCH.set((groups, first));
     });
     level
 }

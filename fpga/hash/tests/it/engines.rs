@@ -24,6 +24,8 @@ fn an_engine_runs_exactly_where_the_cpu_reports_its_features() {
     let ifma = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma");
     assert_eq!(software_by_name("software-avx512ifma").is_ok(), ifma);
     assert_eq!(software_by_name("software-avx2").is_ok(), is_x86_feature_detected!("avx2"));
+    let adx = is_x86_feature_detected!("bmi2") && is_x86_feature_detected!("adx");
+    assert_eq!(software_by_name("software-adx").is_ok(), adx);
 }
 
 #[test]

@@ -54,24 +54,32 @@ impl Vector for Cpu {
     #[inline(always)]
     fn absorb(self, state: &mut State<Lanes>, blocks: &Blocks<'_>) {
         for first in [0, 8] {
-            let rows = blocks.map(|block| {
-                self.load(block[8 * first..].first_chunk().expect("two times eight words lie inside a block"))
-            });
+            let mut rows = [Cpu::broadcast(self, 0); 8];
+            for (row, block) in rows.iter_mut().zip(blocks) {
+                let words =
+                    block[8 * first..].first_chunk().expect("two times eight words lie inside a block");
+                *row = self.load(words);
+            }
             for (word, added) in state[first..].iter_mut().zip(transpose(self, rows)) {
                 *word = Cpu::xor(self, *word, added);
             }
         }
-        let last = blocks.map(|block| {
-            u64::from_le_bytes(*block[RATE_BYTES - 8..].first_chunk().expect("eight bytes are left"))
-        });
-        state[16] = Cpu::xor(self, state[16], self.from_array(last));
+        let mut last = [0; 8];
+        for (word, block) in last.iter_mut().zip(blocks) {
+            *word = u64::from_le_bytes(*block[RATE_BYTES - 8..].first_chunk().expect("eight bytes are left"));
+        }
+        state[16] = Cpu::xor(self, state[16], self.load_array(last));
     }
 
     #[inline(always)]
     fn squeeze(self, state: &State<Lanes>, digests: &mut [Digest]) {
-        let words: [[u64; 8]; 4] = std::array::from_fn(|at| self.to_array(state[at]));
+        let words = [state[0], state[1], state[2], state[3]];
+        let mut lanes = [[0; 8]; 4];
+        for (lanes, word) in lanes.iter_mut().zip(words) {
+            *lanes = self.to_array(word);
+        }
         for (lane, digest) in digests.iter_mut().enumerate() {
-            for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(&words) {
+            for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(&lanes) {
                 *bytes = word[lane].to_le_bytes();
             }
         }
@@ -82,10 +90,12 @@ impl Vector for Cpu {
 #[inline(always)]
 fn transpose(cpu: Cpu, rows: [Lanes; 8]) -> [Lanes; 8] {
     // Pairs of messages, even and odd words; then quarters of 128 bits sorted twice.
-    let even: [Lanes; 4] = std::array::from_fn(|i| cpu.even_words(rows[2 * i], rows[2 * i + 1]));
-    let odd: [Lanes; 4] = std::array::from_fn(|i| cpu.odd_words(rows[2 * i], rows[2 * i + 1]));
-    let mut columns = rows;
-    for (parity, pairs) in [(0, even), (1, odd)] {
+    let (mut pairs, mut columns) = ([rows, rows], rows);
+    for i in 0..4 {
+        pairs[0][i] = cpu.even_words(rows[2 * i], rows[2 * i + 1]);
+        pairs[1][i] = cpu.odd_words(rows[2 * i], rows[2 * i + 1]);
+    }
+    for (parity, pairs) in pairs.iter().enumerate() {
         let (low, high) = (cpu.even_quarters(pairs[0], pairs[1]), cpu.even_quarters(pairs[2], pairs[3]));
         columns[parity] = cpu.even_quarters(low, high);
         columns[parity + 4] = cpu.odd_quarters(low, high);

@@ -24,7 +24,7 @@ impl Cpu {
     }
 
     #[inline(always)]
-    pub(super) fn from_array(self, lanes: [u64; 8]) -> Lanes {
+    pub(super) fn load_array(self, lanes: [u64; 8]) -> Lanes {
         // SAFETY: both are 64 bytes without invalid bit patterns.
         unsafe { std::mem::transmute(lanes) }
     }
@@ -37,7 +37,7 @@ impl Cpu {
 
     #[inline(always)]
     pub(super) fn zero(self) -> Lanes {
-        self.from_array([0; 8])
+        self.load_array([0; 8])
     }
 
     #[inline(always)]
@@ -159,4 +159,33 @@ impl Cpu {
         // SAFETY: `self` proves avx512f.
         unsafe { _mm512_shuffle_i64x2::<0xdd>(a, b) }
     }
+}
+
+/// Ten independent chains of multiplications; returns how many it executed.
+#[cfg(feature = "bench")]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn probe_multiply(cpu: Cpu) -> usize {
+    let factor = std::hint::black_box(cpu.broadcast(3));
+    let mut chains = [cpu.zero(); 10];
+    for _ in 0..2_000 {
+        for chain in &mut chains {
+            *chain = cpu.multiply_low(*chain, factor, factor);
+        }
+    }
+    std::hint::black_box(chains);
+    10 * 2_000
+}
+
+/// Ten chains of logic; returns how many instructions it executed.
+#[cfg(feature = "bench")]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn probe_logic(cpu: Cpu) -> usize {
+    let mut chains: [Lanes; 10] = std::hint::black_box([cpu.broadcast(3); 10]);
+    for _ in 0..2_000 {
+        for at in 0..10 {
+            chains[at] = cpu.logic::<0xd2>(chains[at], chains[(at + 1) % 10], chains[(at + 2) % 10]);
+        }
+    }
+    std::hint::black_box(chains);
+    10 * 2_000
 }

@@ -82,3 +82,11 @@ impl Hasher for Avx512 {
         self.work.snapshot()
     }
 }
+
+/// IFMA multiplications and logic instructions per second, as `rate` measures a probe; `None` without AVX-512.
+#[cfg(feature = "bench")]
+pub(super) fn instructions_per_second(rate: impl Fn(&mut dyn FnMut() -> usize) -> f64) -> Option<(f64, f64)> {
+    let cpu = Cpu::detect()?;
+    // SAFETY: `cpu` proves the instruction sets that the functions are compiled for.
+    Some(unsafe { (rate(&mut || lanes::probe_multiply(cpu)), rate(&mut || lanes::probe_logic(cpu))) })
+}

@@ -8,10 +8,13 @@
 //! `(16 * 9 + 16 * 2.7) r / 84 + 2.33r + 2.7r + r < 9r < 2^257`. So five limbs always hold a value and nothing is
 //! subtracted before the end. A column of a sum collects at most `32 * 10 + 20` numbers below `2^52`: below `2^61`.
 
+#![expect(clippy::needless_range_loop, reason = "limb formulas read by index; iterators would hide i + j")]
+
 use super::lanes::{Cpu, Lanes};
 use crate::FieldElement;
 use crate::engine::evaluate::{Arithmetic, Table, Workspace, evaluate};
 use crate::limbs::MODULUS;
+use crate::permutation::STATE_WIDTH_MAX;
 
 /// Hashes in a group.
 pub(super) const GROUP: usize = 8;
@@ -45,6 +48,10 @@ pub(super) const fn split(a: &[u64; 4]) -> Limbs52 {
     ]
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "limbs keep their low 52 bits, the last carry is below 2^52"
+)]
 const fn step() -> Limbs52 {
     let mut limbs = [0; 6];
     let mut carry = 1_u128;
@@ -221,7 +228,11 @@ impl<const G: usize> Arithmetic for Groups<G> {
                 sum[g][column + 1] = cpu.add(sum[g][column + 1], cpu.shift_right::<52>(sum[g][column]));
             }
         }
-        std::array::from_fn(|g| std::array::from_fn(|i| sum[g][5 + i]))
+        let mut value = self.zero();
+        for g in 0..G {
+            value[g].copy_from_slice(&sum[g][5..]);
+        }
+        value
     }
 
     #[inline(always)]
@@ -243,15 +254,23 @@ pub(super) fn hash_groups<const G: usize>(
 ) -> usize {
     let arithmetic = Groups::<G>(cpu);
     let mut workspace = Workspace::new(arithmetic.zero());
+    let mut loaded = [arithmetic.zero(); STATE_WIDTH_MAX];
     let messages = inputs.chunks_exact(GROUP * G * width);
     let mut done = 0;
     for (messages, digests) in messages.zip(digests.chunks_exact_mut(GROUP * G)) {
-        let input = |i: usize| {
-            std::array::from_fn(|g| {
-                load(cpu, std::array::from_fn(|lane| messages[(g * GROUP + lane) * width + i].limbs()))
-            })
-        };
-        let result = evaluate(arithmetic, table, &mut workspace, input);
+        for (i, value) in loaded[..width].iter_mut().enumerate() {
+            for g in 0..G {
+                let mut words = [[0; 8]; 4];
+                for lane in 0..GROUP {
+                    let limbs = messages[(g * GROUP + lane) * width + i].limbs();
+                    for (word, limb) in words.iter_mut().zip(limbs) {
+                        word[lane] = *limb;
+                    }
+                }
+                value[g] = load(cpu, &words);
+            }
+        }
+        let result = evaluate(arithmetic, table, &mut workspace, &loaded);
         for (lanes, digests) in result.into_iter().zip(digests.chunks_exact_mut(GROUP)) {
             store(cpu, lanes, digests);
         }
@@ -260,11 +279,15 @@ pub(super) fn hash_groups<const G: usize>(
     done
 }
 
-/// Eight elements, limb by limb.
+/// Eight elements, given as their four words lane by lane, in limbs of 52 bits.
 #[inline(always)]
-fn load(cpu: Cpu, elements: [&[u64; 4]; 8]) -> [Lanes; 5] {
-    let word = |at: usize| cpu.from_array(elements.map(|limbs| limbs[at]));
-    let words = [word(0), word(1), word(2), word(3)];
+fn load(cpu: Cpu, words: &[[u64; 8]; 4]) -> [Lanes; 5] {
+    let words = [
+        cpu.load_array(words[0]),
+        cpu.load_array(words[1]),
+        cpu.load_array(words[2]),
+        cpu.load_array(words[3]),
+    ];
     let mask = cpu.broadcast(MASK);
     [
         cpu.and(words[0], mask),
@@ -287,7 +310,8 @@ fn store(cpu: Cpu, lanes: [Lanes; 5], digests: &mut [FieldElement]) {
         cpu.or(cpu.shift_right::<24>(lanes[2]), cpu.shift_left::<28>(lanes[3])),
         cpu.or(cpu.shift_right::<36>(lanes[3]), cpu.shift_left::<16>(lanes[4])),
     ];
-    let words = words.map(|word| cpu.to_array(word));
+    let words =
+        [cpu.to_array(words[0]), cpu.to_array(words[1]), cpu.to_array(words[2]), cpu.to_array(words[3])];
     for (lane, digest) in digests.iter_mut().enumerate() {
         *digest = FieldElement::from_reduced_limbs(words.map(|word| word[lane]));
     }
@@ -312,5 +336,8 @@ fn subtract_if_not_below(cpu: Cpu, value: [Lanes; 5], number: &Limbs52) -> [Lane
         difference[i] = if i < 4 { cpu.and(limb, mask) } else { limb };
     }
     let top = difference[4];
-    std::array::from_fn(|i| cpu.choose_if_negative(top, value[i], difference[i]))
+    for i in 0..5 {
+        difference[i] = cpu.choose_if_negative(top, value[i], difference[i]);
+    }
+    difference
 }
