@@ -45,8 +45,9 @@ pub use seats::SeatSet;
 
 /// Settled batches whose per-member outcome is remembered.
 const SETTLED_MAX: usize = 1024;
-/// Different `shardsRoot` that may be opened for one submission: more means that somebody lies.
-const OPENS_PER_SUBMISSION_MAX: usize = 4;
+/// Different `shardsRoot` of one submission that may be heard of second hand, by gossip or from who is not the
+/// coordinator. On its own stream each coordinator opens one, which no liar can use up for it.
+const HEARSAY_PER_SUBMISSION_MAX: usize = 4;
 
 /// How a member takes part.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ struct Encoding {
 pub struct Engine {
     config: EngineConfig,
     connected: SeatSet,
-    encoding: HashMap<SubmissionDigest, Encoding>,
+    encoding: BTreeMap<SubmissionDigest, Encoding>,
     batches: BTreeMap<OpenId, Batch>,
     by_submission: HashMap<SubmissionDigest, Vec<OpenId>>,
     by_batch_id: HashMap<BatchId, OpenId>,
@@ -117,7 +118,7 @@ impl Engine {
         let rng = ChaCha8Rng::seed_from_u64(config.seed);
         Engine {
             connected: SeatSet::from_iter([config.seat]),
-            encoding: HashMap::new(),
+            encoding: BTreeMap::new(),
             batches: BTreeMap::new(),
             by_submission: HashMap::new(),
             by_batch_id: HashMap::new(),
@@ -139,7 +140,7 @@ impl Engine {
             }
             Event::Message { from, message, credit } => self.on_message(from, message, credit, now, effects),
             Event::Control { from, control, gossip } => self.on_control(from, control, gossip, now, effects),
-            Event::Connected(seat) => self.on_connected(seat),
+            Event::Connected(seat) => self.on_connected(seat, effects),
             Event::Disconnected(seat) => self.connected.remove(seat),
             Event::Admitted { open_id, facts } => self.on_admitted(open_id, facts, now, effects),
             Event::PieceChecked { open_id, from, stripe, index, result } => {
@@ -188,9 +189,15 @@ impl Engine {
         self.connected
     }
 
-    fn on_connected(&mut self, seat: u16) {
-        if seat < self.members() {
-            self.connected.insert(seat);
+    /// Whoever was away may have missed an open, or its vote was lost: it is asked again.
+    fn on_connected(&mut self, seat: u16, effects: &mut Effects) {
+        if seat >= self.members() || !self.connected.insert(seat) {
+            return;
+        }
+        for batch in self.batches.values_mut().filter(|batch| batch.asks(seat)) {
+            batch.introduced.insert(seat);
+            let open = Box::new(batch.open_by(self.config.seat));
+            effects.push(Effect::Send { to: vec![seat], message: crate::message::Message::Open(open) });
         }
     }
 
@@ -207,7 +214,7 @@ impl Engine {
             Message::Open(open) => {
                 self.on_open(from, *open, true, now, effects);
             }
-            Message::Piece(open_id, piece) => self.on_piece(from, open_id, piece, credit, now, effects),
+            Message::Piece(open_id, piece) => self.on_piece(from, open_id, piece, credit, effects),
             Message::Vote(vote) => {
                 self.on_vote(from, vote, true, now, effects);
             }
@@ -272,6 +279,8 @@ impl Engine {
 
     fn forget(&mut self, open_id: OpenId) {
         let Some(batch) = self.batches.remove(&open_id) else { return };
+        // A batch that is opened again under the same name is not one of the oldest.
+        self.settled.retain(|id| *id != open_id);
         if let Some((batch_id, _)) = &batch.statement {
             self.by_batch_id.remove(batch_id);
         }

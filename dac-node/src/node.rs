@@ -5,7 +5,7 @@
 //! own, and come back as events. A store that stops being able to sync stops the node.
 //!
 //! Files: `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs` (serving bytes), `serve.rs` (what
-//! peers pull), `board.rs` (who waits for what), `backend.rs` (the API's seam).
+//! peers pull), `stored.rs` (what the store alone can tell), `board.rs` (who waits for what), `backend.rs` (the API's seam).
 
 mod backend;
 mod board;
@@ -13,6 +13,7 @@ mod disperse;
 mod perform;
 mod read;
 mod serve;
+mod stored;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,1 +1,16 @@
-fn main() {}
+//! End-to-end tests: real members, real bytes, HTTP. Each file is one promise of the committee.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
+mod clients;
+mod expiry;
+mod full_disk;
+mod killed;
+mod large;
+mod quorum;
+mod reading;
+mod refusals;
+mod restart;
+mod retrieval;
+mod shared;
+mod surfaces;
+mod traffic;

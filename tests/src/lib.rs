@@ -1,1 +1,21 @@
 //! The committee under test: whole clusters, vectors, real batches.
+//!
+//! Promise: what is here drives members through their HTTP API only, with requests built by hand, so that a fault of
+//! the client library cannot hide a fault of a member. Judgement of bytes and certificates is left to `attest` and
+//! `dac-node-coding`, with nothing but the committee file.
+//!
+//! Terms: a [`Rollup`] builds, signs and posts submissions; an [`Answer`] is a response read to its end; a
+//! [`CommitteeProcess`] is a devnet in a process of its own, for what one process cannot show: being killed, and
+//! metrics that no other committee adds to.
+
+mod answer;
+mod batch;
+mod process;
+mod rollup;
+mod wait;
+
+pub use answer::{Answer, Certified, metric};
+pub use batch::{noise, real_batch};
+pub use process::{CommitteeProcess, Hello};
+pub use rollup::{Rollup, Times};
+pub use wait::until;

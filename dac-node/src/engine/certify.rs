@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use attest::{Aggregation, BatchId, CheckedCertificate, SeatIndex};
+use attest::{Aggregation, Attestation, BatchId, CheckedCertificate, SeatIndex};
 use parity_scale_codec::Encode;
 
 use super::event::{GossipId, Now};
@@ -40,6 +40,14 @@ impl Engine {
         }
         let open_id = vote.open_id;
         let Some(batch) = self.batches.get_mut(&open_id) else { return Verdict::Ignore };
+        if batch.statement.as_ref().is_some_and(|(batch_id, _)| *batch_id != vote.attestation.batch_id) {
+            if direct {
+                blame_for_vote(batch, seat, effects);
+                self.changed(open_id, effects);
+                self.on_vote_counted(open_id, now, effects);
+            }
+            return Verdict::Ignore;
+        }
         let candidates = batch.votes.entry(seat).or_default();
         let known = candidates.iter().position(|candidate| *candidate == vote.attestation);
         match (direct, known) {
@@ -114,7 +122,8 @@ impl Engine {
     fn aggregate(&mut self, open_id: OpenId, effects: &mut Effects) {
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let Some((_, statement)) = &batch.statement else { return };
-        let attestations = batch.votes.values().flatten().copied().collect();
+        let attestations: Vec<Attestation> = batch.votes.values().flatten().copied().collect();
+        batch.tried = attestations.clone();
         effects.push(Effect::Aggregate { open_id, statement: statement.clone(), attestations });
         batch.certification = Certification::Aggregating;
     }
@@ -140,16 +149,14 @@ impl Engine {
         effects: &mut Effects,
     ) {
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
-        for liar in &aggregation.liars {
-            if batch.direct.contains(liar.0) {
-                let why = "its attestation does not verify".to_owned();
-                effects.push(Effect::Penalise { seat: liar.0, why });
-            }
-        }
+        let signers: SeatSet = match &aggregation.certificate {
+            Ok(checked) => checked.signers().iter().map(|seat| seat.0).collect(),
+            Err(attest::Error::BelowQuorum { signers, .. }) => signers.iter().map(|seat| seat.0).collect(),
+            Err(_) => SeatSet::EMPTY,
+        };
+        drop_liars(batch, &aggregation.liars, &signers, effects);
         match aggregation.certificate {
             Ok(checked) => {
-                let signers: SeatSet = checked.signers().iter().map(|seat| seat.0).collect();
-                drop_liars(batch, &aggregation.liars, &signers);
                 let batch_id = checked.batch_id();
                 let certificate = Box::new(checked.into_certificate());
                 batch.certification = Certification::Storing(signers);
@@ -158,9 +165,11 @@ impl Engine {
             }
             Err(_) => {
                 // Whoever is left among the voters did not lie; wait for others.
-                drop_liars(batch, &aggregation.liars, &SeatSet::EMPTY);
                 batch.certification = Certification::Open;
-                self.on_vote_counted(open_id, now, effects);
+                batch.takeover_at = batch.takeover_at.map(|_| now.monotonic + self.config.takeover_after);
+                if !aggregation.liars.is_empty() {
+                    self.on_vote_counted(open_id, now, effects);
+                }
             }
         }
         self.changed(open_id, effects);
@@ -254,7 +263,10 @@ impl Engine {
             .then(|| batch.pull_at.min(batch.last_progress + self.config.give_up_after));
         let certificate = match batch.certification {
             Certification::Lingering(until) => Some(until),
-            Certification::Open => batch.takeover_at,
+            // With too few votes to take over with, the next vote that comes in decides.
+            Certification::Open if batch.voters().len() >= self.config.committee.thresholds().quorum() => {
+                batch.takeover_at
+            }
             _ => None,
         };
         let waits = batch.certification == Certification::Open;
@@ -288,26 +300,56 @@ impl Engine {
             self.changed(open_id, effects);
         }
         self.on_vote_counted(open_id, now, effects);
-        if let Some(batch) = self.batches.get_mut(&open_id)
-            && batch.certification == Certification::Open
-            && batch.takeover_at.is_some_and(|at| now.monotonic >= at)
-        {
-            // Too few votes to take over with: the next vote that comes in decides, or the certificate does.
-            batch.takeover_at =
-                batch.coordination.is_none().then(|| now.monotonic + self.config.takeover_after * 16);
-        }
         if pieces_due {
             self.on_piece_deadline(open_id, now, effects);
         }
     }
 }
 
-/// Takes the votes of liars out, unless the seat also had a good one.
-fn drop_liars(batch: &mut Batch, liars: &[SeatIndex], signers: &SeatSet) {
+/// Takes the votes out that were tried and are false: all of a liar's, unless the seat also had a good one. Only what a
+/// member said itself is held against it: anyone can forge a vote by gossip.
+fn drop_liars(batch: &mut Batch, liars: &[SeatIndex], signers: &SeatSet, effects: &mut Effects) {
+    let tried = std::mem::take(&mut batch.tried);
     for liar in liars.iter().map(|seat| seat.0).filter(|seat| !signers.contains(*seat)) {
-        batch.votes.remove(&liar);
-        batch.direct.remove(liar);
-        let detail = "the attestation does not verify under the member's key";
-        batch.refusals.insert(liar, Refusal::new(Reason::BadAttestation, detail));
+        let Some(candidates) = batch.votes.get_mut(&liar) else { continue };
+        let lied_itself =
+            batch.direct.contains(liar) && candidates.first().is_some_and(|vote| tried.contains(vote));
+        // A vote that came in meanwhile has not been tried.
+        candidates.retain(|vote| !tried.contains(vote));
+        if candidates.is_empty() {
+            batch.votes.remove(&liar);
+        }
+        if lied_itself {
+            blame_for_vote(batch, liar, effects);
+        }
     }
+}
+
+/// Drops votes that came before the statement was known here and speak of another.
+pub(super) fn drop_foreign_votes(batch: &mut Batch, batch_id: BatchId, effects: &mut Effects) {
+    let is_foreign = |vote: &Attestation| vote.batch_id != batch_id;
+    let said_itself = |seat: u16, votes: &[Attestation]| {
+        batch.direct.contains(seat) && votes.first().is_some_and(is_foreign)
+    };
+    let liars: Vec<u16> = batch
+        .votes
+        .iter()
+        .filter(|(seat, votes)| said_itself(**seat, votes))
+        .map(|(seat, _)| *seat)
+        .collect();
+    for liar in liars {
+        blame_for_vote(batch, liar, effects);
+    }
+    batch.votes.retain(|_, candidates| {
+        candidates.retain(|vote| !is_foreign(vote));
+        !candidates.is_empty()
+    });
+}
+
+/// The member itself sent an attestation that is none.
+fn blame_for_vote(batch: &mut Batch, seat: u16, effects: &mut Effects) {
+    batch.direct.remove(seat);
+    let detail = "the attestation does not verify under the member's key";
+    batch.refusals.insert(seat, Refusal::new(Reason::BadAttestation, detail));
+    effects.push(Effect::Penalise { seat, why: "its attestation does not verify".to_owned() });
 }

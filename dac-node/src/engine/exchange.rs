@@ -22,7 +22,6 @@ impl Engine {
         open_id: OpenId,
         piece: Piece,
         credit: Credit,
-        now: Now,
         effects: &mut Effects,
     ) {
         let (seat, k) = (self.config.seat, self.config.committee.thresholds().minimum_shards());
@@ -46,7 +45,7 @@ impl Engine {
             effects.push(Effect::Note(Note::DuplicatePiece));
             return;
         }
-        batch.progress(now.monotonic, &self.config);
+        // Only a checked piece is progress: garbage must not postpone pulling.
         let (layout, shards_root) = (batch.layout, batch.open.shards_root);
         effects.push(Effect::CheckPiece { open_id, from, layout, shards_root, piece, credit });
     }
@@ -75,6 +74,10 @@ impl Engine {
                 return;
             }
         };
+        if stripe.held.iter().any(|held| held.index() == index) {
+            // Its check was asked for before a refusal, and again after it.
+            return;
+        }
         let push = index == seat && from == coordinator && !stripe.pushed;
         if !stripe.decoding || push {
             stripe.held.push(piece.clone());
@@ -127,7 +130,8 @@ impl Engine {
         }
     }
 
-    /// Asks as many peers as pieces are missing, one piece each; those that hold their own piece first.
+    /// Asks as many peers as pieces are missing, those that hold their own piece first: for one piece each, and when
+    /// everyone was asked once, for all that are missing. So one peer that has `k` pieces is enough.
     fn pull(&mut self, open_id: OpenId, number: u32, effects: &mut Effects) {
         let k = self.config.committee.thresholds().minimum_shards();
         let mut peers = self.peers();
@@ -135,11 +139,13 @@ impl Engine {
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let holders: Vec<u16> = batch.plan.direct(number).into_iter().map(|(index, _)| index).collect();
         let Some(stripe) = batch.stripes.get_mut(number as usize) else { return };
-        let held: super::SeatSet = stripe.held.iter().map(CheckedPiece::index).collect();
+        let held = stripe.known;
         let missing = usize::from(k.saturating_sub(held.len()));
         if peers.iter().all(|peer| stripe.asked.contains(*peer)) {
             stripe.asked = super::SeatSet::EMPTY;
+            stripe.asked_all = true;
         }
+        let count = if stripe.asked_all { k.saturating_sub(held.len()) } else { 1 };
         peers.retain(|peer| !stripe.asked.contains(*peer));
         peers.sort_by_key(|peer| held.contains(*peer) || !holders.contains(peer));
         for peer in peers.into_iter().take(missing) {
@@ -155,7 +161,7 @@ impl Engine {
                     message: Message::Open(Box::new(batch.open.clone())),
                 });
             }
-            let want = Want { open_id, stripe: number, held, count: 1 };
+            let want = Want { open_id, stripe: number, held, count };
             effects.push(Effect::Send { to: vec![peer], message: Message::Want(want) });
         }
     }
@@ -176,7 +182,8 @@ impl Engine {
             new.take(usize::from(want.count)).map(|piece| piece.clone().into_piece()).collect();
         if !pieces.is_empty() {
             send_pieces(batch, vec![from], pieces, effects);
-        } else if holder && !stripe.pushed && batch.phase == Phase::Receiving {
+        } else if holder && !stripe.pushed && batch.phase == Phase::Receiving && stripe.asked.is_empty() {
+            // Its own piece is expected any moment. Who pulls itself does not expect it any more.
             stripe.wanters.insert(from);
         } else {
             effects.push(lack);

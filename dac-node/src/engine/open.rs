@@ -6,7 +6,7 @@ use dac_node_coding::{BatchAssembler, Layout};
 use super::event::{Facts, Now};
 use super::plan::Plan;
 use super::state::{Batch, Certification, Phase, StripeState};
-use super::{Effect, Effects, Engine, EngineConfig, Note, OPENS_PER_SUBMISSION_MAX, SeatSet, Verdict};
+use super::{Effect, Effects, Engine, EngineConfig, HEARSAY_PER_SUBMISSION_MAX, Note, SeatSet, Verdict};
 use crate::message::{Message, No, Open, OpenId, Vote};
 use crate::service::{Reason, Refusal, RollupPolicy};
 
@@ -125,32 +125,35 @@ impl Engine {
         let committee = &self.config.committee;
         let digest = open.submission.digest(committee.domain());
         let open_id = open.id(committee.domain());
+        let first_hand = direct && from == open.coordinator;
         if self.batches.contains_key(&open_id) {
             self.introduce(open_id, &[from]);
-            if direct && from == open.coordinator {
-                self.on_open_again(open_id, from, now, effects);
+            if first_hand {
+                self.on_open_again(open_id, open, now, effects);
             }
             return Verdict::Accept;
         }
         if open.coordinator >= self.members() || open.coordinator == self.config.seat {
             return Verdict::Ignore;
         }
-        let refused = self.check_open(&open, &digest, now);
-        match refused {
+        match self.check_open(&open, &digest, first_hand, now) {
             Ok(layout) => {
                 let content = crate::store::ContentKey {
                     data_hash: open.submission.data_hash,
                     shards_root: open.shards_root,
                 };
                 effects.push(Effect::Admit { open_id, content, rollup: open.submission.rollup_id });
-                let batch = self.new_batch(open_id, open, layout, now.monotonic);
+                let mut batch = self.new_batch(open_id, open, layout, now.monotonic);
+                batch.introduced.insert(from);
+                if first_hand {
+                    batch.coordinators.insert(from);
+                }
                 self.insert(batch, digest);
-                self.introduce(open_id, &[from]);
                 Verdict::Accept
             }
             Err(refusal) => {
                 // Nothing is kept of a batch that nobody authorised, and it is answered once, to who sent it.
-                if direct && from == open.coordinator {
+                if first_hand {
                     let no = No::new(open_id, &refusal);
                     effects.push(Effect::Send { to: vec![from], message: Message::No(no) });
                 }
@@ -164,7 +167,13 @@ impl Engine {
         }
     }
 
-    fn check_open(&self, open: &Open, digest: &SubmissionDigest, now: Now) -> Result<Layout, Refusal> {
+    fn check_open(
+        &self,
+        open: &Open,
+        digest: &SubmissionDigest,
+        first_hand: bool,
+        now: Now,
+    ) -> Result<Layout, Refusal> {
         let committee = &self.config.committee;
         if (open.epoch, open.committee_hash) != (committee.epoch(), committee.hash()) {
             let (found, expected) = (open.epoch, committee.epoch());
@@ -175,9 +184,15 @@ impl Engine {
             );
             return Err(Refusal::new(Reason::StaleEpoch, detail));
         }
-        let opens = self.by_submission.get(digest).map_or(0, Vec::len);
-        if opens >= OPENS_PER_SUBMISSION_MAX {
-            let detail = format!("{opens} different encodings of one submission were opened");
+        let known =
+            self.by_submission.get(digest).into_iter().flatten().filter_map(|id| self.batches.get(id));
+        let (opens, opens_max) = if first_hand {
+            (known.filter(|batch| batch.coordinators.contains(open.coordinator)).count(), 1)
+        } else {
+            (known.filter(|batch| batch.coordinators.is_empty()).count(), HEARSAY_PER_SUBMISSION_MAX)
+        };
+        if opens >= opens_max {
+            let detail = format!("{opens} other encodings of the same submission were opened");
             return Err(Refusal::new(Reason::Busy, detail));
         }
         let unsettled = self.batches.len().saturating_sub(self.settled.len());
@@ -190,10 +205,11 @@ impl Engine {
         Ok(layout)
     }
 
-    /// The coordinator asks again: it lost the answer, or retries after a refusal.
-    fn on_open_again(&mut self, open_id: OpenId, from: u16, now: Now, effects: &mut Effects) {
-        let seat = self.config.seat;
+    /// A coordinator opens what is known here: another did so first, it lost the answer, or it retries after a refusal.
+    fn on_open_again(&mut self, open_id: OpenId, open: Open, now: Now, effects: &mut Effects) {
+        let (seat, from) = (self.config.seat, open.coordinator);
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        batch.coordinators.insert(from);
         match &batch.phase {
             Phase::Signed => {
                 if let Some(attestation) = batch.votes.get(&seat).and_then(|own| own.first()) {
@@ -202,15 +218,16 @@ impl Engine {
                 }
             }
             Phase::Refused(_) => {
-                let (open, layout) = (batch.open.clone(), batch.layout);
                 let digest = open.submission.digest(self.config.committee.domain());
                 self.forget(open_id);
-                match self.check_open(&open, &digest, now) {
-                    Ok(_) => {
-                        let fresh = self.new_batch(open_id, open.clone(), layout, now.monotonic);
-                        let (content, rollup) = (fresh.content_key(), open.submission.rollup_id);
+                match self.check_open(&open, &digest, true, now) {
+                    Ok(layout) => {
+                        let rollup = open.submission.rollup_id;
+                        let mut fresh = self.new_batch(open_id, open, layout, now.monotonic);
+                        fresh.introduced.insert(from);
+                        fresh.coordinators.insert(from);
+                        let content = fresh.content_key();
                         self.insert(fresh, digest);
-                        self.introduce(open_id, &[from]);
                         effects.push(Effect::Admit { open_id, content, rollup });
                     }
                     Err(refusal) => {
@@ -256,7 +273,7 @@ impl Engine {
         batch.stripes = vec![StripeState::default(); batch.layout.stripes() as usize];
         batch.assembler = Some(Box::new(BatchAssembler::new(&batch.layout, Some(seat))));
         for (from, piece, credit) in parked {
-            self.on_piece(from, open_id, piece, credit, now, effects);
+            self.on_piece(from, open_id, piece, credit, effects);
         }
     }
 
@@ -272,10 +289,10 @@ impl Engine {
         batch.answered.insert(seat, now.monotonic.saturating_sub(batch.started));
         batch.release();
         batch.mark("refused", now.monotonic);
-        let coordinator = batch.open.coordinator;
-        if coordinator != seat {
+        let to = batch.answers_to(seat);
+        if !to.is_empty() {
             let no = No::new(open_id, &refusal);
-            effects.push(Effect::Send { to: vec![coordinator], message: Message::No(no) });
+            effects.push(Effect::Send { to, message: Message::No(no) });
         }
         if let Some((batch_id, _)) = &batch.statement {
             effects.push(Effect::Changed(*batch_id));
@@ -307,11 +324,13 @@ impl Engine {
             statement: None,
             certification: Certification::Open,
             publish: None,
+            tried: Vec::new(),
             votes: Default::default(),
             direct: SeatSet::EMPTY,
             refusals: Default::default(),
             answered: Default::default(),
             introduced: SeatSet::EMPTY,
+            coordinators: SeatSet::EMPTY,
             started,
             last_progress: started,
             longest_pause: std::time::Duration::ZERO,

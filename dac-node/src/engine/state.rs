@@ -58,6 +58,8 @@ pub(super) struct StripeState {
     pub(super) wanters: SeatSet,
     /// Peers asked for pieces in this round, or known to have none.
     pub(super) asked: SeatSet,
+    /// Every peer was asked for a piece once.
+    pub(super) asked_all: bool,
 }
 
 /// The coordinator's own work on a batch.
@@ -109,6 +111,8 @@ pub(super) struct Batch {
     pub(super) certification: Certification,
     /// The certificate (SCALE) this member made, until it is stored and published.
     pub(super) publish: Option<Vec<u8>>,
+    /// The votes that are being aggregated.
+    pub(super) tried: Vec<Attestation>,
     /// Candidates by seat: what the member said itself first, gossip behind it.
     pub(super) votes: BTreeMap<u16, Vec<Attestation>>,
     /// Seats whose first vote came from the member itself.
@@ -118,6 +122,8 @@ pub(super) struct Batch {
     pub(super) answered: BTreeMap<u16, Duration>,
     /// Peers that have the open.
     pub(super) introduced: SeatSet,
+    /// Members that opened this batch on their own stream: all of them get this member's answer.
+    pub(super) coordinators: SeatSet,
     pub(super) started: Duration,
     /// When the last piece or stripe came in.
     pub(super) last_progress: Duration,
@@ -136,6 +142,27 @@ impl Batch {
     /// The content this batch speaks of.
     pub(super) fn content_key(&self) -> ContentKey {
         ContentKey { data_hash: self.open.submission.data_hash, shards_root: self.open.shards_root }
+    }
+
+    /// The open as `coordinator` says it.
+    pub(super) fn open_by(&self, coordinator: u16) -> Open {
+        Open { coordinator, ..self.open.clone() }
+    }
+
+    /// Whether this member coordinates the batch and still wants an answer of `seat`.
+    pub(super) fn asks(&self, seat: u16) -> bool {
+        self.coordination.is_some()
+            && self.certification == Certification::Open
+            && !self.votes.contains_key(&seat)
+            && !matches!(self.phase, Phase::Refused(_))
+    }
+
+    /// Who waits for the answer of `seat`.
+    pub(super) fn answers_to(&self, seat: u16) -> Vec<u16> {
+        let mut to = self.coordinators;
+        to.insert(self.open.coordinator);
+        to.remove(seat);
+        to.iter().collect()
     }
 
     /// Seats that said yes, as far as known (not yet verified).

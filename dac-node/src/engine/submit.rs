@@ -71,7 +71,7 @@ impl Engine {
             coordination.answer_by = now.monotonic + answer_timeout;
             batch.refusals.clear();
             let voters = batch.voters();
-            let message = Message::Open(Box::new(batch.open.clone()));
+            let message = Message::Open(Box::new(batch.open_by(self.config.seat)));
             let to = self.peers().into_iter().filter(|seat| !voters.contains(*seat)).collect();
             effects.push(Effect::Send { to, message });
         }
@@ -98,10 +98,10 @@ impl Engine {
         };
         let open_id = open.id(committee.domain());
         if let Some(batch) = self.batches.get(&open_id)
-            && !batch.phase.is_settled()
+            && !matches!(batch.phase, Phase::Refused(_))
         {
-            // Another coordinator opened the same submission first; this member takes part in that exchange and still
-            // answers its own submitter.
+            // Another coordinator opened the same submission first; this member takes part in that exchange, or has
+            // signed already, and still answers its own submitter.
             self.adopt(open_id, encoding, piece_roots, now, effects);
             return;
         }
@@ -129,7 +129,8 @@ impl Engine {
         effects.push(Effect::Disperse { open_id, plan, batch: bytes, piece_roots });
     }
 
-    /// Becomes a second coordinator of an exchange in flight: it has the bytes, so it needs no more pieces.
+    /// Becomes a second coordinator of a known exchange: it has the bytes, so it needs no more pieces, and it asks those
+    /// for an answer that have not voted yet.
     fn adopt(
         &mut self,
         open_id: OpenId,
@@ -161,6 +162,12 @@ impl Engine {
                 effects.push(Effect::Answer { ticket, result: Ok(batch_id) });
             }
         }
+        let open = Box::new(batch.open_by(self.config.seat));
+        let to: Vec<u16> =
+            self.connected.iter().filter(|seat| *seat != self.config.seat && batch.asks(*seat)).collect();
+        self.introduce(open_id, &to);
+        effects.push(Effect::Send { to, message: Message::Open(open) });
+        self.on_vote_counted(open_id, now, effects);
     }
 
     /// The coordinator's own commitments are complete: persist like any member.

@@ -113,6 +113,7 @@ impl Engine {
         let batch_id = statement.digest(committee.domain());
         batch.phase = Phase::Persisting;
         batch.statement = Some((batch_id, Box::new(statement.clone())));
+        super::certify::drop_foreign_votes(batch, batch_id, effects);
         let record = Box::new(StatementRecord {
             batch_id,
             statement,
@@ -174,10 +175,10 @@ impl Engine {
         batch.votes.insert(seat, vec![attestation]);
         batch.direct.insert(seat);
         batch.answered.insert(seat, now.monotonic.saturating_sub(batch.started));
-        let coordinator = batch.open.coordinator;
+        let to = batch.answers_to(seat);
         let vote = Vote { open_id, attestation };
-        if coordinator != seat {
-            effects.push(Effect::Send { to: vec![coordinator], message: Message::Vote(vote.clone()) });
+        if !to.is_empty() {
+            effects.push(Effect::Send { to, message: Message::Vote(vote.clone()) });
         }
         effects.push(Effect::Gossip(Control::Vote(vote)));
         self.note_stage_of(open_id, "signed", now, effects);

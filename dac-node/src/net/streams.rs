@@ -42,6 +42,8 @@ pub(super) async fn write_to(
     let mut pause = REOPEN_PAUSE;
     loop {
         tokio::select! {
+            // While the peer is there nothing is dropped.
+            biased;
             changed = connected.wait_for(|seats| seats.contains(seat)) => {
                 if changed.is_err() {
                     return;
@@ -76,16 +78,29 @@ fn jitter(peer_id: PeerId, pause: Duration) -> Duration {
 }
 
 /// Writes frames until the queue closes (`Ok`) or the stream breaks. Flushes whenever the queue runs empty.
+///
+/// The stream is watched while nothing is to be sent: a peer that went away and came back must not get its next frame on
+/// the stream of its former life, where it is lost.
 async fn pump(
-    mut stream: Stream,
+    stream: Stream,
     class: Class,
     frames: &mut mpsc::Receiver<Bytes>,
     counters: &Counters,
 ) -> std::io::Result<()> {
     let stalled = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the peer does not read");
+    let over = || std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "the peer ended the stream");
+    let (mut incoming, mut stream) = stream.split();
+    let mut nothing = [0u8; 1];
     // A byte-less flush completes the protocol negotiation, so that the peer accepts the stream now.
     stream.flush().await?;
-    while let Some(mut frame) = frames.recv().await {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            // A peer writes nothing here: whatever this returns, the stream is over. The frame stays in the queue.
+            _ = incoming.read(&mut nothing) => return Err(over()),
+            frame = frames.recv() => frame,
+        };
+        let Some(mut frame) = frame else { break };
         loop {
             let write = stream.write_all(&frame);
             tokio::time::timeout(WRITE_STALL_MAX, write).await.map_err(|_| stalled())??;

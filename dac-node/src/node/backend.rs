@@ -8,22 +8,22 @@ use attest::{
     BatchId, Certificate, CommitteeFile, DataHash, Statement, Submission, SubmissionSignature, Thresholds,
 };
 use bytes::Bytes;
-use dac_node_coding::{Layout, Piece, verify_stripe_data};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::oneshot;
 
-use super::read::{Target, range, stored_piece};
+use super::read::{Target, range};
+use super::stored::{find_target, piece_here, status_of_stored, stored_certificate};
 use super::{NodeHandle, Request, Shared, refusal_of};
 use crate::api::{Backend, ShardStream};
 use crate::engine::Facts;
 use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
 use crate::net::{Class, QUEUE_FRAMES_MAX};
 use crate::service::{
-    BatchRef, BatchStatus, MemberOutcome, Outcome, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason,
+    BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason,
     Refusal, Stage, SubmissionRequest,
 };
-use crate::store::{self, ContentKey, ShardStore};
+use crate::store;
 
 impl NodeHandle {
     /// Runs something that waits for the disk.
@@ -400,100 +400,4 @@ async fn spawn<T: Send + 'static>(
         Ok(result) => result,
         Err(error) => Err(ReadError::Storage(error.to_string())),
     }
-}
-
-fn stored_certificate(store: &dyn ShardStore, id: BatchId) -> Result<Option<Certificate>, store::Error> {
-    let Some(bytes) = store.certificate(id)? else { return Ok(None) };
-    Certificate::decode_strict(&bytes)
-        .map(Some)
-        .map_err(|error| store::Error::Metadata(format!("certificate: {error}")))
-}
-
-fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<Target>, store::Error> {
-    let statement = match shared.store.statement(batch_id)? {
-        Some(record) => record.statement,
-        None => match stored_certificate(&*shared.store, batch_id)? {
-            Some(certificate) => certificate.statement,
-            None => return Ok(None),
-        },
-    };
-    let thresholds = shared.engine.committee.thresholds();
-    let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes)
-        .map_err(|error| store::Error::Metadata(error.to_string()))?;
-    let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
-    let roots = shared.store.piece_roots(&key)?.map(Arc::new);
-    Ok(Some(Target { batch_id, statement, key, layout, roots }))
-}
-
-/// A piece this node can vouch for without asking anyone: its own, or any one while the hot copy is here.
-fn piece_here(shared: &Shared, target: &Target, stripe: u32, index: u16) -> Result<Piece, ReadError> {
-    let own = shared.engine.seat;
-    if index == own
-        && let Some(piece) = stored_piece(shared, target, stripe)
-    {
-        return Ok(piece.into_piece());
-    }
-    let not_here = ReadError::NotHere { asked: index, own };
-    let Some(roots) = &target.roots else { return Err(not_here) };
-    let storage = |error: String| ReadError::Storage(error);
-    let stripe_range = target.layout.stripe_range(stripe);
-    let stripe_range = stripe_range.start as u64..stripe_range.end as u64;
-    let data =
-        shared.store.read_hot(&target.key, stripe_range).map_err(|error| storage(error.to_string()))?;
-    let data = data.ok_or(not_here)?;
-    let checked = verify_stripe_data(&target.layout, stripe, data, roots, &*shared.hasher)
-        .map_err(|error| storage(error.to_string()))?;
-    let encoded = shared.coder.encode_stripe(&target.layout, stripe, checked.data());
-    Ok(encoded.piece(index, &roots.paths(stripe, &*shared.hasher)))
-}
-
-/// A status made from what is stored: who signed is known from the certificate, why others did not is forgotten.
-fn status_of_stored(
-    shared: &Shared,
-    batch_id: BatchId,
-    record: Option<store::StatementRecord>,
-    certificate: Option<Certificate>,
-) -> Option<BatchStatus> {
-    let coordinator = record.as_ref().map_or(0, |record| record.coordinator);
-    let statement = match (&record, &certificate) {
-        (Some(record), _) => record.statement.clone(),
-        (None, Some(certificate)) => certificate.statement.clone(),
-        (None, None) => return None,
-    };
-    let own = shared.engine.seat;
-    let certified =
-        certificate.as_ref().map(|c| c.signers.seats(&shared.engine.committee).unwrap_or_default());
-    let signed = |seat: u16| match &certified {
-        Some(signers) => signers.contains(&attest::SeatIndex(seat)),
-        None => seat == own && record.is_some(),
-    };
-    let members: Vec<MemberOutcome> = (0..shared.engine.committee.thresholds().members())
-        .map(|seat| MemberOutcome {
-            seat,
-            name: shared.engine.names.get(usize::from(seat)).cloned().flatten(),
-            outcome: if signed(seat) { Outcome::Signed } else { Outcome::Waiting },
-            reason: None,
-            detail: None,
-            after_ms: None,
-        })
-        .collect();
-    let signers = members.iter().filter(|member| member.outcome == Outcome::Signed).count();
-    Some(BatchStatus {
-        batch_id,
-        rollup_id: statement.rollup_id,
-        data_bytes: statement.data_bytes,
-        data_hash: statement.data_hash,
-        data_root: statement.data_root,
-        shards_root: statement.shards_root,
-        hot_until: statement.hot_until,
-        retain_until: statement.retain_until,
-        stage: if certificate.is_some() { Stage::Certified } else { Stage::Signed },
-        coordinator,
-        quorum: shared.engine.committee.thresholds().quorum(),
-        signers: u16::try_from(signers).unwrap_or(u16::MAX),
-        members,
-        stage_ms: Default::default(),
-        sent_bytes: 0,
-        received_bytes: 0,
-    })
 }

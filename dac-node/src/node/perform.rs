@@ -157,7 +157,9 @@ impl Worker {
             let facts = store.content(&content).and_then(|info| {
                 let quota_used = store.quota_used(rollup, day)?;
                 let free_bytes = store.space()?.free_bytes;
-                Ok(Facts { stored: info.map(|info| info.data_root), quota_used, free_bytes })
+                // Without the whole copy a later `hotUntil` cannot be promised: receive the bytes again.
+                let stored = info.filter(|info| info.hot).map(|info| info.data_root);
+                Ok(Facts { stored, quota_used, free_bytes })
             });
             Completion::Event(Event::Admitted { open_id, facts: facts.map_err(|error| refusal_of(&error)) })
         });

@@ -68,6 +68,12 @@ impl DiskStore {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_on(directory: Arc<dyn Directory>, config: &DiskStoreConfig) -> Result<Self, Error> {
+        // redb panics on some damaged pages.
+        catch_unwind(AssertUnwindSafe(|| Self::open_checked(directory, config)))
+            .unwrap_or_else(|_| Err(damaged()))
+    }
+
+    fn open_checked(directory: Arc<dyn Directory>, config: &DiskStoreConfig) -> Result<Self, Error> {
         let poison = Arc::new(Poison::default());
         let ballast = Arc::new(Ballast::open(&*directory, config.ballast_bytes)?);
         let metadata_bytes = Arc::new(AtomicU64::new(0));

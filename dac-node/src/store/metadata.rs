@@ -176,11 +176,6 @@ fn restart_creation(file: &dyn StoredFile, directory: &dyn Directory) -> Result<
     Ok(())
 }
 
-/// Walks all pages and compares checksums: redb does so only when it was not closed in order. False: it was repaired.
-fn check_integrity(database: &mut Database) -> Result<bool, Error> {
-    catch_unwind(AssertUnwindSafe(|| database.check_integrity())).map_err(|_| damaged())?.map_err(refused)
-}
-
 /// The error for a panic of the database.
 pub(super) fn damaged() -> Error {
     Error::Metadata("the database panicked: it is damaged".into())
@@ -189,7 +184,8 @@ pub(super) fn damaged() -> Error {
 /// The database.
 #[derive(Debug)]
 pub(super) struct Metadata {
-    database: Database,
+    /// `None` only while it is dropped.
+    database: Option<Database>,
     repaired: bool,
 }
 
@@ -215,17 +211,17 @@ impl Metadata {
             tracing::info!("checking the metadata after an unclean stop: {percent:.0} %");
         });
         let file = MetadataFile { file, bytes, ballast, poison };
-        let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(file)));
-        let mut database = opened.map_err(|_| damaged())?.map_err(refused)?;
-        let repaired = check && !check_integrity(&mut database)?;
-        let metadata = Self { database, repaired };
+        let mut database = builder.create_with_backend(file).map_err(refused)?;
+        // redb compares the checksums of its pages only here, and when it was not closed in order.
+        let repaired = check && !database.check_integrity().map_err(refused)?;
+        let metadata = Self { database: Some(database), repaired };
         metadata.initialise(directory)?;
         directory.sync()?;
         Ok(metadata)
     }
 
     fn initialise(&self, directory: &dyn Directory) -> Result<(), Error> {
-        let transaction = self.database.begin_write().map_err(refused)?;
+        let transaction = self.database().begin_write().map_err(refused)?;
         let found = {
             let numbers = transaction.open_table(NUMBERS).map_err(refused)?;
             numbers.get(FORMAT).map_err(refused)?.map(|found| found.value())
@@ -243,20 +239,24 @@ impl Metadata {
         }
     }
 
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect("present until the metadata is dropped")
+    }
+
     /// Whether the check at open found damage that redb could repair, perhaps by going back to an older commit.
     pub(super) fn repaired(&self) -> bool {
         self.repaired
     }
 
     pub(super) fn begin_write(&self) -> Result<redb::WriteTransaction, Error> {
-        self.database.begin_write().map_err(refused)
+        self.database().begin_write().map_err(refused)
     }
 
     fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
         &self,
         definition: TableDefinition<'_, K, V>,
     ) -> Result<redb::ReadOnlyTable<K, V>, Error> {
-        self.database.begin_read().map_err(refused)?.open_table(definition).map_err(refused)
+        self.database().begin_read().map_err(refused)?.open_table(definition).map_err(refused)
     }
 
     /// What `take` makes of the value under a key. The value is released before the table and its transaction are: redb
@@ -333,6 +333,15 @@ impl Metadata {
     pub(super) fn last_appended(&self) -> Result<Vec<Appended>, Error> {
         let found = self.get(LAST_APPENDED, 0, |row| decode("the last group", row))?;
         found.unwrap_or_else(|| Ok(Vec::new()))
+    }
+}
+
+impl Drop for Metadata {
+    fn drop(&mut self) {
+        // Closing writes to the file, and redb panics on some damaged pages: whoever drops a store is spared.
+        if catch_unwind(AssertUnwindSafe(|| drop(self.database.take()))).is_err() {
+            tracing::error!("the database panicked when it was closed: it is damaged");
+        }
     }
 }
 

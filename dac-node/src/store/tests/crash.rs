@@ -141,10 +141,11 @@ fn crash_while_recovering_from_a_crash_loses_nothing() {
         for again in 1.. {
             disk.crash_at_operation(again);
             let opened = DiskStore::open_on(std::sync::Arc::new(disk.clone()), &config());
-            let done = opened.is_ok() && disk.operations() < again;
+            let crashed = disk.operations() >= again;
+            assert!(opened.is_ok() || crashed, "operation {n}, then {again}: {opened:?}");
             drop(opened);
             disk = disk.restart(Unsynced::Torn(again));
-            if done {
+            if !crashed {
                 break;
             }
         }
@@ -164,8 +165,12 @@ fn failing_sync_poisons_for_ever_and_loses_nothing() {
         disk.fail_sync(n);
         let mut told = Told::default();
         let Ok(store) = DiskStore::open_on(std::sync::Arc::new(disk.clone()), &config()) else { continue };
-        // The last syncs are those of closing the store, which nobody waits for.
-        let Err(error) = script(&store, &mut told) else { continue };
+        let Err(error) = script(&store, &mut told) else {
+            // The last syncs are those of closing the store, which nobody waits for.
+            drop(store);
+            check(&open(&disk.restart(Unsynced::Lost)), &told);
+            continue;
+        };
         assert!(matches!(error, Error::Poisoned(_)) && error.is_fatal(), "sync {n}: {error}");
         let (record, content) = statement(0);
         assert!(matches!(store.persist(&record, Some(content.clone())), Err(Error::Poisoned(_))));
@@ -191,7 +196,10 @@ fn failing_write_is_refused_or_poisons_and_loses_nothing() {
         let mut told = Told::default();
         let Ok(store) = DiskStore::open_on(std::sync::Arc::new(disk.clone()), &config()) else { continue };
         match script(&store, &mut told) {
-            Ok(()) | Err(Error::Poisoned(_)) => {}
+            Ok(()) | Err(Error::Poisoned(_)) => {
+                drop(store);
+                check(&open(&disk.restart(Unsynced::Lost)), &told);
+            }
             Err(Error::Io(_)) => {
                 // A write to a segment: undone, and the store goes on.
                 refused += 1;
@@ -199,10 +207,6 @@ fn failing_write_is_refused_or_poisons_and_loses_nothing() {
                 check_goes_on(&store);
             }
             Err(other) => panic!("write {n}: {other}"),
-        }
-        drop(store);
-        if told.statements.len() < STATEMENTS.len() && refused == 0 {
-            check(&open(&disk.restart(Unsynced::Lost)), &told);
         }
     }
     assert!(refused > 5, "{refused}");

@@ -72,11 +72,15 @@ fn disk_filled_by_others_is_refused_cleanly_and_needs_no_restart() {
         disk.set_capacity(disk.used_bytes() + room);
         disk.overstate_free_bytes(1 << 30);
         let (content, other) = (content(7, 20_000), record(7, &content(7, 20_000), NOW + 3600, NOW + 7200));
+        let before = segment_lengths(&disk);
         let answer = store.persist(&other, Some(content.clone()));
         let mut statements = 3;
         match answer {
             Ok(()) => statements = 4,
-            Err(Error::Full { .. }) => full += 1,
+            Err(Error::Full { .. }) => {
+                full += 1;
+                assert_eq!(segment_lengths(&disk), before, "what was written is taken back");
+            }
             Err(error) => panic!("{room}: {error}"),
         }
         check_numbers(&store, statements);
@@ -90,6 +94,11 @@ fn disk_filled_by_others_is_refused_cleanly_and_needs_no_restart() {
         check_numbers(&open(&disk.restart(Unsynced::Lost)), 4);
     }
     assert!(full > 20, "{full}");
+}
+
+fn segment_lengths(disk: &SimulatedDirectory) -> Vec<(String, u64)> {
+    let length = |name: &String| disk.open(name, false).unwrap().length().unwrap();
+    segments(disk).into_iter().map(|name| (name.clone(), length(&name))).collect()
 }
 
 fn check_numbers(store: &DiskStore, statements: u64) {

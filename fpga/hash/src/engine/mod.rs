@@ -17,7 +17,7 @@ mod avx2;
 mod avx512;
 #[cfg(feature = "bench")]
 mod bounds;
-mod evaluate;
+mod program;
 mod scalar;
 mod sponge;
 

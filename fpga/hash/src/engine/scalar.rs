@@ -2,12 +2,11 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::adx::Adx;
-use super::evaluate::{Arithmetic, Table, Workspace, evaluate};
+use super::program::{Arithmetic, INPUTS, PLACES, Program, run};
 use super::sponge::prefixed;
 use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
 use crate::keccak::keccak256;
 use crate::limbs::{self, Limbs, Multiplier, Portable, Wide};
-use crate::permutation::STATE_WIDTH_MAX;
 use crate::schedule::{PerWidth, Schedule};
 use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
 
@@ -102,22 +101,22 @@ fn hash_each<M: Multiplier>(
     width: usize,
     digests: &mut [FieldElement],
 ) {
-    let table = table(width + 1);
-    let mut workspace = Workspace::new(elements.zero());
-    let mut loaded = [elements.zero(); STATE_WIDTH_MAX];
+    let program = program(width + 1);
+    let mut values = [elements.zero(); PLACES];
     for (message, digest) in inputs.chunks_exact(width).zip(digests) {
-        for (limbs, element) in loaded.iter_mut().zip(message) {
-            *limbs = *element.limbs();
+        for (value, element) in values[INPUTS..].iter_mut().zip(message) {
+            *value = *element.limbs();
         }
-        let result = evaluate(elements, table, &mut workspace, &loaded);
-        *digest = FieldElement::from_reduced_limbs(limbs::reduce_once(&result));
+        run(elements, program, &mut values);
+        *digest = FieldElement::from_reduced_limbs(limbs::reduce_once(&values[INPUTS]));
     }
 }
 
 /// The schedule's constants as limbs, `R = 2^256`.
-fn table(state_width: usize) -> &'static Table<Limbs> {
-    static TABLES: PerWidth<Table<Limbs>> = PerWidth::new();
-    TABLES.get(state_width, || Table::new(&Schedule::derive(state_width, 256), |element| *element.limbs()))
+fn program(state_width: usize) -> &'static Program<Limbs> {
+    static PROGRAMS: PerWidth<Program<Limbs>> = PerWidth::new();
+    PROGRAMS
+        .get(state_width, || Program::new(&Schedule::derive(state_width, 256), |element| *element.limbs()))
 }
 
 /// Arithmetic on one element at a time.

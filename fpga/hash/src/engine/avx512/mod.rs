@@ -6,7 +6,7 @@ mod poseidon;
 
 use self::lanes::Cpu;
 use self::poseidon::{GROUP, Limbs52, MONTGOMERY_BITS};
-use super::evaluate::Table;
+use super::program::Program;
 use super::sponge::{hash_items, hash_runs};
 use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
 use crate::schedule::{PerWidth, Schedule};
@@ -15,7 +15,7 @@ use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
 pub(super) const NAME: &str = "software-avx512ifma";
 pub(super) const NEEDS: &str = Cpu::NEEDS;
 
-static TABLES: PerWidth<Table<Limbs52>> = PerWidth::new();
+static PROGRAMS: PerWidth<Program<Limbs52>> = PerWidth::new();
 
 #[derive(Debug)]
 pub(super) struct Avx512 {
@@ -56,16 +56,22 @@ impl Hasher for Avx512 {
     fn poseidon(&self, inputs: &[FieldElement], width: usize, digests: &mut [FieldElement]) {
         check_poseidon_shape(inputs.len(), width, digests.len());
         self.work.count_poseidon(digests.len(), width);
-        let table = TABLES.get(width + 1, || {
-            Table::new(&Schedule::derive(width + 1, MONTGOMERY_BITS), |element| {
+        let program = PROGRAMS.get(width + 1, || {
+            Program::new(&Schedule::derive(width + 1, MONTGOMERY_BITS), |element| {
                 poseidon::split(element.limbs())
             })
         });
         // SAFETY: `self.cpu` proves the instruction sets that the function is compiled for.
-        let mut done = unsafe { poseidon::hash_groups::<2>(self.cpu, table, inputs, width, digests) };
+        let mut done = unsafe { poseidon::hash_groups::<2>(self.cpu, program, inputs, width, digests) };
         // SAFETY: as above.
         done += unsafe {
-            poseidon::hash_groups::<1>(self.cpu, table, &inputs[done * width..], width, &mut digests[done..])
+            poseidon::hash_groups::<1>(
+                self.cpu,
+                program,
+                &inputs[done * width..],
+                width,
+                &mut digests[done..],
+            )
         };
         let rest = digests.len() - done;
         if rest > 0 {
@@ -73,7 +79,7 @@ impl Hasher for Avx512 {
             padded[..rest * width].copy_from_slice(&inputs[done * width..]);
             let mut padded_digests = [FieldElement::ZERO; GROUP];
             // SAFETY: as above.
-            unsafe { poseidon::hash_groups::<1>(self.cpu, table, &padded, width, &mut padded_digests) };
+            unsafe { poseidon::hash_groups::<1>(self.cpu, program, &padded, width, &mut padded_digests) };
             digests[done..].copy_from_slice(&padded_digests[..rest]);
         }
     }

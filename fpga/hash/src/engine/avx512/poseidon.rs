@@ -12,9 +12,8 @@
 
 use super::lanes::{Cpu, Lanes};
 use crate::FieldElement;
-use crate::engine::evaluate::{Arithmetic, Table, Workspace, evaluate};
+use crate::engine::program::{Arithmetic, INPUTS, PLACES, Program, run};
 use crate::limbs::MODULUS;
-use crate::permutation::STATE_WIDTH_MAX;
 
 /// Hashes in a group.
 pub(super) const GROUP: usize = 8;
@@ -247,18 +246,17 @@ impl<const G: usize> Arithmetic for Groups<G> {
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn hash_groups<const G: usize>(
     cpu: Cpu,
-    table: &Table<Limbs52>,
+    program: &Program<Limbs52>,
     inputs: &[FieldElement],
     width: usize,
     digests: &mut [FieldElement],
 ) -> usize {
     let arithmetic = Groups::<G>(cpu);
-    let mut workspace = Workspace::new(arithmetic.zero());
-    let mut loaded = [arithmetic.zero(); STATE_WIDTH_MAX];
+    let mut values = [arithmetic.zero(); PLACES];
     let messages = inputs.chunks_exact(GROUP * G * width);
     let mut done = 0;
     for (messages, digests) in messages.zip(digests.chunks_exact_mut(GROUP * G)) {
-        for (i, value) in loaded[..width].iter_mut().enumerate() {
+        for (i, value) in values[INPUTS..][..width].iter_mut().enumerate() {
             for g in 0..G {
                 let mut words = [[0; 8]; 4];
                 for lane in 0..GROUP {
@@ -270,8 +268,8 @@ pub(super) fn hash_groups<const G: usize>(
                 value[g] = load(cpu, &words);
             }
         }
-        let result = evaluate(arithmetic, table, &mut workspace, &loaded);
-        for (lanes, digests) in result.into_iter().zip(digests.chunks_exact_mut(GROUP)) {
+        run(arithmetic, program, &mut values);
+        for (lanes, digests) in values[INPUTS].into_iter().zip(digests.chunks_exact_mut(GROUP)) {
             store(cpu, lanes, digests);
         }
         done += GROUP * G;

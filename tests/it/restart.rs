@@ -1,0 +1,67 @@
+//! Stopped and started again, a member still has and serves what it signed.
+
+use attest::Thresholds;
+use dac_node::devnet::{Devnet, DevnetConfig};
+use e2e::{Rollup, Times, real_batch, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_member_serves_what_it_signed() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = DevnetConfig::new(Thresholds::new(4, 2, 3).unwrap(), directory.path());
+    let mut devnet = Devnet::start(config).await.unwrap();
+    let rollup = Rollup::of(&devnet);
+    let batch = real_batch("scroll-block-05.json");
+    let times = Times::from(devnet.clock().now().unix_seconds);
+    let answer = rollup.submit(&devnet.member(0).unwrap().api_url(), &batch, times).await;
+    let id = answer.certified(&devnet.committee_path()).batch_id;
+    for seat in 0..4 {
+        // Own shard, certificate and status as they are before and after; then alone, with nobody to ask.
+        let before = Kept::until_certified(&devnet, &rollup, seat, id).await;
+        devnet.restart_member(seat).await.unwrap();
+        let after = Kept::until_certified(&devnet, &rollup, seat, id).await;
+        assert_eq!(before, after, "member {seat}");
+    }
+    for seat in [0, 1, 2] {
+        devnet.stop_member(seat).await.unwrap();
+    }
+    devnet.restart_member(3).await.unwrap();
+    let alone = devnet.member(3).unwrap().api_url();
+    assert!(rollup.fetch(&alone, id).await.ok() == batch);
+    let again = rollup.submit(&alone, &batch, times).await;
+    assert_eq!(again.certified(&devnet.committee_path()).batch_id, id, "certified already, members or not");
+    devnet.stop().await.unwrap();
+}
+
+/// What a member shows of a batch.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    certificate: bytes::Bytes,
+    shard: bytes::Bytes,
+    batch: bytes::Bytes,
+    stage: String,
+    signed: Vec<u64>,
+}
+
+impl Kept {
+    async fn until_certified(devnet: &Devnet, rollup: &Rollup, seat: u16, id: attest::BatchId) -> Kept {
+        let api = devnet.member(seat).unwrap().api_url();
+        let path = format!("/v1/batches/{id}");
+        let certificate = until("the member has the certificate", || async {
+            let path = format!("{path}/certificate");
+            let answer = rollup.get_with(&api, &path, "accept", "application/octet-stream").await;
+            (answer.status == 200).then_some(answer.body)
+        })
+        .await;
+        let status = rollup.get(&api, &format!("{path}/status")).await.json();
+        let members = status["members"].as_array().unwrap().iter();
+        let signed =
+            members.filter(|m| m["outcome"] == "signed").filter_map(|m| m["seat"].as_u64()).collect();
+        Kept {
+            certificate,
+            shard: rollup.get(&api, &format!("{path}/shards/{seat}")).await.ok(),
+            batch: rollup.get(&api, &path).await.ok(),
+            stage: status["stage"].as_str().unwrap().to_owned(),
+            signed,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Waiting for what a member says, never for a time.
+
+use std::time::Duration;
+
+/// Asks again until the answer is `Some`.
+///
+/// For facts that only HTTP shows and nothing announces, such as an expired copy being gone.
+///
+/// # Panics
+/// After a minute, with `what` was waited for.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(60), asking).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("waited a minute in vain: {what}"),
+    }
+}
