@@ -5,6 +5,8 @@
 //!
 //! A frame on a stream is `length: u32 little-endian`, then a SCALE header, then raw payload (pieces only) to the end.
 
+#![expect(clippy::cast_possible_truncation, reason = "the SCALE derive casts the indices of enum variants")]
+
 use attest::{Attestation, CommitteeHash, Epoch, ShardsRoot, Submission, SubmissionSignature};
 use bytes::{BufMut, Bytes, BytesMut};
 use dac_node_coding::Piece;

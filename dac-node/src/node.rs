@@ -252,6 +252,10 @@ struct Worker {
 
 /// Results of heavy work.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost all are events; a box for each would cost an allocation"
+)]
 enum Completion {
     Event(Event),
     /// The store is poisoned.

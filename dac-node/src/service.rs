@@ -7,7 +7,21 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Why a member did not sign, or a request was refused: the stable `code` of PROTOCOL section 5 and of problem documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, parity_scale_codec::Encode, parity_scale_codec::Decode, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    parity_scale_codec::Encode,
+    parity_scale_codec::Decode,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {

@@ -24,7 +24,7 @@ fn seven() -> Thresholds {
 type Held = BTreeMap<BatchId, (Bytes, CheckedCertificate)>;
 
 /// Eight clients submit `batches` batches, each to the next member; stops early when a member is gone.
-async fn submit_all(process: &CommitteeProcess, seed: u64, batches: u64, times: Times) -> JoinSet<Held> {
+fn submit_all(process: &CommitteeProcess, seed: u64, batches: u64, times: Times) -> JoinSet<Held> {
     let mut clients = JoinSet::new();
     let (api, committee) = (Arc::new(process.api().to_vec()), process.committee().to_owned());
     for client in 0..CLIENTS {
@@ -59,7 +59,7 @@ async fn a_hundred_batches_of_eight_clients_are_certified_once_each_and_counted(
     let directory = tempfile::tempdir().unwrap();
     let process = CommitteeProcess::start(PROGRAM, seven(), directory.path()).await.unwrap();
     let rollup = process.rollup();
-    let held = all_of(submit_all(&process, 1 << 32, BATCHES, Times::from(now())).await).await;
+    let held = all_of(submit_all(&process, 1 << 32, BATCHES, Times::from(now()))).await;
     assert_eq!(held.len() as u64, BATCHES, "every batch has a certificate of its own");
 
     // All members share the process's metrics; no other test does.
@@ -104,7 +104,7 @@ async fn killed_in_the_middle_of_work_every_signer_serves_what_it_signed() {
     let directory = tempfile::tempdir().unwrap();
     let process = CommitteeProcess::start(PROGRAM, seven(), directory.path()).await.unwrap();
     let (rollup, times) = (process.rollup(), Times::from(now()));
-    let clients = submit_all(&process, 2 << 32, BATCHES, times).await;
+    let clients = submit_all(&process, 2 << 32, BATCHES, times);
     until("the first member signed twenty batches", || async {
         let text = rollup.get(&process.api()[0], "/metrics").await.text();
         let signed = metric(&text, "dac_stage_batches_total", &[("seat", "0"), ("stage", "signed")]);
@@ -128,7 +128,7 @@ async fn killed_in_the_middle_of_work_every_signer_serves_what_it_signed() {
         }
     }
     // What nobody got an answer for can be asked for again.
-    let again = all_of(submit_all(&process, 2 << 32, 16, times).await).await;
+    let again = all_of(submit_all(&process, 2 << 32, 16, times)).await;
     assert_eq!(again.len(), 16);
     process.kill().unwrap();
 }

@@ -1,5 +1,6 @@
 //! End-to-end tests: real members, real bytes, HTTP. Each file is one promise of the committee.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![allow(clippy::cast_possible_truncation, reason = "lengths of test batches fit any machine that runs this")]
 
 mod clients;
 mod expiry;

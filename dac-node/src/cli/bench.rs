@@ -40,7 +40,8 @@ fn hash(output: &Output) -> Result<(), Failure> {
     let rows = fpga_hash::bench::run();
     spinner.finish_and_clear();
     let cells = |row: &fpga_hash::bench::Row| {
-        let bound = row.bound.map(|bound| format!("{:.0} %", 100.0 * row.rate.value() / bound)).unwrap_or_default();
+        let bound =
+            row.bound.map(|bound| format!("{:.0} %", 100.0 * row.rate.value() / bound)).unwrap_or_default();
         let (rate, peer) = (short(row.rate.value()), short(row.peer_value));
         let ratio = format!("{:.2}", row.ratio);
         vec![row.work.to_owned(), row.engine.to_owned(), rate, row.peer.to_owned(), peer, ratio, bound]

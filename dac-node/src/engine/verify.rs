@@ -112,7 +112,7 @@ impl Engine {
         let statement = batch.open.submission.statement(&committee, data_root, batch.open.shards_root);
         let batch_id = statement.digest(committee.domain());
         batch.phase = Phase::Persisting;
-        batch.statement = Some((batch_id, Box::new(statement.clone())));
+        batch.statement = Some((batch_id, Box::new(statement)));
         super::certify::drop_foreign_votes(batch, batch_id, effects);
         let record = Box::new(StatementRecord {
             batch_id,

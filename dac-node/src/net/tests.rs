@@ -64,7 +64,9 @@ async fn frames_arrive_in_order_over_tcp_and_quic() {
             a.queue(2).unwrap().send(Class::Repair, lack(stripe).to_frame()).await.unwrap();
         }
         for stripe in 0..100 {
-            let NetworkEvent::Message { from, message, .. } = next(&mut b_events).await else { panic!("gossip") };
+            let NetworkEvent::Message { from, message, .. } = next(&mut b_events).await else {
+                panic!("gossip")
+            };
             assert_eq!((from, message), (1, lack(stripe)), "{listen}");
         }
     }
@@ -147,7 +149,8 @@ async fn a_malformed_frame_costs_the_stream_and_not_the_connection() {
 
 #[tokio::test]
 async fn gossip_is_passed_on_only_after_a_verdict() {
-    let bound: Vec<Bound> = futures::future::join_all((1..4).map(|seed| bind(seed, "/ip4/127.0.0.1/tcp/0"))).await;
+    let bound: Vec<Bound> =
+        futures::future::join_all((1..4).map(|seed| bind(seed, "/ip4/127.0.0.1/tcp/0"))).await;
     let [a, b, c] = bound.try_into().unwrap();
     // A line: 1 - 2 - 3.
     let (config_a, config_b, config_c) =

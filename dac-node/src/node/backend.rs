@@ -20,8 +20,8 @@ use crate::engine::Facts;
 use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
 use crate::net::{Class, QUEUE_FRAMES_MAX};
 use crate::service::{
-    BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason,
-    Refusal, Stage, SubmissionRequest,
+    BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason, Refusal, Stage,
+    SubmissionRequest,
 };
 use crate::store;
 

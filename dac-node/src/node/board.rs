@@ -61,12 +61,17 @@ impl Board {
 
     /// The latest status.
     pub(super) fn get(&self, batch_id: &BatchId) -> Option<BatchStatus> {
-        self.entries.lock().statuses.get(batch_id).map(|entry| entry.with_traffic(entry.status.borrow().clone()))
+        self.entries
+            .lock()
+            .statuses
+            .get(batch_id)
+            .map(|entry| entry.with_traffic(entry.status.borrow().clone()))
     }
 
     /// Waits for an end: certified, below quorum, or (on a member that does not coordinate) refused.
     pub(super) async fn wait(&self, batch_id: &BatchId, seat: u16) -> Option<BatchStatus> {
-        let mut receiver = self.entries.lock().statuses.get(batch_id).map(|entry| entry.status.subscribe())?;
+        let mut receiver =
+            self.entries.lock().statuses.get(batch_id).map(|entry| entry.status.subscribe())?;
         let ended = |status: &BatchStatus| match status.stage {
             Stage::Certified | Stage::BelowQuorum => true,
             Stage::Refused => status.coordinator != seat,
@@ -74,6 +79,12 @@ impl Board {
         };
         let status = receiver.wait_for(ended).await.ok()?.clone();
         // Forgotten meanwhile: the status as it was posted.
-        Some(self.entries.lock().statuses.get(batch_id).map_or(status.clone(), |entry| entry.with_traffic(status)))
+        Some(
+            self.entries
+                .lock()
+                .statuses
+                .get(batch_id)
+                .map_or(status.clone(), |entry| entry.with_traffic(status)),
+        )
     }
 }

@@ -11,7 +11,10 @@ use crate::service::{BatchStatus, MemberOutcome, Outcome, ReadError, Stage};
 use crate::store::{self, ContentKey, ShardStore};
 
 /// A stored certificate, decoded.
-pub(super) fn stored_certificate(store: &dyn ShardStore, id: BatchId) -> Result<Option<Certificate>, store::Error> {
+pub(super) fn stored_certificate(
+    store: &dyn ShardStore,
+    id: BatchId,
+) -> Result<Option<Certificate>, store::Error> {
     let Some(bytes) = store.certificate(id)? else { return Ok(None) };
     Certificate::decode_strict(&bytes)
         .map(Some)
@@ -36,7 +39,12 @@ pub(super) fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<T
 }
 
 /// A piece this node can vouch for without asking anyone: its own, or any one while the hot copy is here.
-pub(super) fn piece_here(shared: &Shared, target: &Target, stripe: u32, index: u16) -> Result<Piece, ReadError> {
+pub(super) fn piece_here(
+    shared: &Shared,
+    target: &Target,
+    stripe: u32,
+    index: u16,
+) -> Result<Piece, ReadError> {
     let own = shared.engine.seat;
     if index == own
         && let Some(piece) = stored_piece(shared, target, stripe)
@@ -66,8 +74,8 @@ pub(super) fn status_of_stored(
 ) -> Option<BatchStatus> {
     let coordinator = record.as_ref().map_or(0, |record| record.coordinator);
     let statement = match (&record, &certificate) {
-        (Some(record), _) => record.statement.clone(),
-        (None, Some(certificate)) => certificate.statement.clone(),
+        (Some(record), _) => record.statement,
+        (None, Some(certificate)) => certificate.statement,
         (None, None) => return None,
     };
     let own = shared.engine.seat;

@@ -99,7 +99,8 @@ pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             let spinner = output.spinner(&format!("{members} members"));
             let full = certificates(*members, &args, Dispersal::FullReplication).await?;
             let mut coded = certificates(*members, &args, Dispersal::Coded).await?;
-            coded.full_replication_time_ratio = Some(full.time_to_certificate_ms / coded.time_to_certificate_ms);
+            coded.full_replication_time_ratio =
+                Some(full.time_to_certificate_ms / coded.time_to_certificate_ms);
             coded.full_replication_sender_ratio = Some(full.sender_bytes_ratio / coded.sender_bytes_ratio);
             rows.extend([Row::Certificate(coded), Row::Certificate(full)]);
             spinner.finish_and_clear();
@@ -190,7 +191,8 @@ struct Measured {
 async fn certify(devnet: &Devnet, client: &Client, batch: Bytes) -> Result<Measured, Failure> {
     let bytes = batch.len() as f64;
     let started = devnet.clock().now().monotonic;
-    let submitted = client.submit(devnet.submitter(), devnet.rollup_id(), batch, options()).await.map_err(failure)?;
+    let submitted =
+        client.submit(devnet.submitter(), devnet.rollup_id(), batch, options()).await.map_err(failure)?;
     let took = devnet.clock().now().monotonic.saturating_sub(started);
     let id = submitted.certificate.batch_id();
     let (mut sender_ratio, mut member_in_ratio) = (0.0, 0.0f64);
@@ -210,7 +212,8 @@ async fn certify(devnet: &Devnet, client: &Client, batch: Bytes) -> Result<Measu
 /// Waits until a member has nothing in flight.
 async fn settled(node: &crate::node::NodeHandle) -> Result<(), Failure> {
     let mut in_flight = node.in_flight();
-    let idle = tokio::time::timeout(Duration::from_secs(60), in_flight.wait_for(|(count, _)| *count == 0)).await;
+    let idle =
+        tokio::time::timeout(Duration::from_secs(60), in_flight.wait_for(|(count, _)| *count == 0)).await;
     match idle {
         Ok(Ok(_)) => Ok(()),
         _ => Err(broken("a member did not settle in 60 s")),
@@ -251,7 +254,10 @@ fn memory(bytes: usize) -> Result<MemoryRow, Failure> {
     let path = directory.path().join("batch");
     std::fs::write(&path, batch(bytes, 7)).map_err(|error| Failure::write(&path, &error))?;
     let program = std::env::current_exe().map_err(broken)?;
-    let ran = std::process::Command::new(program).args(["devnet", "--json", "--quiet", "--batch"]).arg(&path).output();
+    let ran = std::process::Command::new(program)
+        .args(["devnet", "--json", "--quiet", "--batch"])
+        .arg(&path)
+        .output();
     let ran = ran.map_err(broken)?;
     let stdout = String::from_utf8_lossy(&ran.stdout);
     let report: serde_json::Value =
@@ -269,7 +275,8 @@ fn memory(bytes: usize) -> Result<MemoryRow, Failure> {
 }
 
 fn table(rows: &[Row], output: &Output) -> String {
-    let header = ["work", "members", "ms", "bound ms", "CPU ms", "sent", "received", "against full replication"];
+    let header =
+        ["work", "members", "ms", "bound ms", "CPU ms", "sent", "received", "against full replication"];
     let cells = rows.iter().map(|row| match row {
         Row::Certificate(row) => {
             let against = row.full_replication_time_ratio.zip(row.full_replication_sender_ratio);
@@ -281,7 +288,9 @@ fn table(rows: &[Row], output: &Output) -> String {
                 format!("{:.1}", row.compute_cpu_ms),
                 format!("{:.2}", row.sender_bytes_ratio),
                 format!("{:.2}", row.member_bytes_in_ratio_max),
-                against.map(|(time, sent)| format!("{time:.2} x time, {sent:.2} x upload")).unwrap_or_default(),
+                against
+                    .map(|(time, sent)| format!("{time:.2} x time, {sent:.2} x upload"))
+                    .unwrap_or_default(),
             ]
         }
         Row::Burst(row) => vec![
@@ -295,7 +304,11 @@ fn table(rows: &[Row], output: &Output) -> String {
             format!("{:.2} MB/s", row.certified_bytes_per_second / 1e6),
         ],
         Row::Memory(row) => vec![
-            format!("{} certified and fetched, peak {}", bytesize::ByteSize(row.batch_bytes), bytesize::ByteSize(row.peak_rss_bytes)),
+            format!(
+                "{} certified and fetched, peak {}",
+                bytesize::ByteSize(row.batch_bytes),
+                bytesize::ByteSize(row.peak_rss_bytes)
+            ),
             row.members.to_string(),
             format!("{:.1}", row.time_to_certificate_ms),
         ],

@@ -198,7 +198,7 @@ impl Run {
         panic!("no certificate after {TRIES_MAX} tries on a healthy network");
     }
 
-    fn to_the_end(mut self) -> Vec<String> {
+    fn into_trace(mut self) -> Vec<String> {
         self.chaos();
         self.heal();
         for request in self.requests.clone() {
@@ -226,7 +226,7 @@ impl Drop for Name {
 
 fn run(seed: u64) -> Vec<String> {
     let _name = Name(seed);
-    Run::new(seed).to_the_end()
+    Run::new(seed).into_trace()
 }
 
 #[test]
@@ -258,6 +258,6 @@ fn chosen_seeds() {
         let _name = Name(seed);
         let mut run = Run::new(seed);
         run.cluster.loud = count == 1;
-        run.to_the_end();
+        run.into_trace();
     }
 }
