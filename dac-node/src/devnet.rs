@@ -14,13 +14,14 @@ use attest::{
     Address, Committee, CommitteeFile, Domain, Epoch, MemberEntry, RollupId, SubmitterKey, Thresholds,
 };
 use libp2p::Multiaddr;
+use tokio::net::TcpListener;
 
 use crate::clock::{Clock, SystemClock};
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
 use crate::engine::Dispersal;
 use crate::keystore::{self, Kdf, NodeKeys, Password};
-use crate::member::{Member, MemberParts};
+use crate::member::{Member, MemberParts, listen_api};
 use crate::net::Bound;
 use crate::service::RollupPolicy;
 
@@ -85,7 +86,8 @@ impl Devnet {
             let keys = load_or_create(&directory.join("keys"), &password)?;
             let listen = loopback(0);
             let bound = Bound::listen(&keys.network, std::slice::from_ref(&listen)).await?;
-            starting.push((keys, bound));
+            let api = listen_api(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+            starting.push((keys, bound, api));
         }
         let committee_file = committee_file(&config, &starting)?;
         let committee = committee_file.check()?;
@@ -94,9 +96,8 @@ impl Devnet {
         let compute = ComputePool::new(config.compute_threads)?;
         let mut devnet =
             Devnet { config, compute, committee_file, committee, submitter, members: Vec::new() };
-        for (seat, (keys, bound)) in (0u16..).zip(starting) {
-            let member =
-                devnet.start_member(seat, keys, bound, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        for (seat, (keys, bound, api)) in (0u16..).zip(starting) {
+            let member = devnet.start_member(seat, keys, bound, api).await?;
             devnet.members.push(Some(member));
         }
         devnet.wait_connected().await?;
@@ -108,13 +109,14 @@ impl Devnet {
         seat: u16,
         keys: NodeKeys,
         bound: Bound,
-        api: SocketAddr,
+        api: TcpListener,
     ) -> anyhow::Result<Member> {
         let member = MemberParts {
-            config: self.member_config(seat, api),
+            config: self.member_config(seat),
             keys,
             committee_file: self.committee_file.clone(),
             bound,
+            api,
             compute: self.compute.clone(),
             clock: self.config.clock.clone(),
             dispersal: self.config.dispersal,
@@ -122,7 +124,7 @@ impl Devnet {
         Member::start(member).await.with_context(|| format!("member {seat}"))
     }
 
-    fn member_config(&self, seat: u16, api: SocketAddr) -> NodeConfig {
+    fn member_config(&self, seat: u16) -> NodeConfig {
         let directory = member_directory(&self.config.directory, seat);
         let mut config = NodeConfig {
             data_dir: directory.join("data"),
@@ -131,7 +133,6 @@ impl Devnet {
             rollups: vec![self.rollup_policy()],
             ..NodeConfig::default()
         };
-        config.api.listen = api;
         // A devnet lives on whatever disk is there.
         config.store.reserve = bytesize::ByteSize::mib(64);
         (self.config.adjust)(&mut config);
@@ -228,7 +229,10 @@ impl Devnet {
             .filter_map(|a| a.parse().ok())
             .collect();
         let bound = Bound::listen(&keys.network, &listen).await?;
-        let member = self.start_member(seat, keys, bound, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let url = self.committee_file.members[usize::from(seat)].api.clone().unwrap_or_default();
+        let api = listen_api(url.trim_start_matches("http://").parse().context("the member's API address")?)
+            .await?;
+        let member = self.start_member(seat, keys, bound, api).await?;
         self.members[usize::from(seat)] = Some(member);
         self.wait_connected().await
     }
@@ -262,6 +266,9 @@ impl Devnet {
     }
 }
 
+/// A member's keys and its two listeners.
+type Starting = (NodeKeys, Bound, TcpListener);
+
 fn member_directory(directory: &Path, seat: u16) -> PathBuf {
     directory.join(format!("member-{seat}"))
 }
@@ -285,16 +292,16 @@ fn load_or_create_submitter(path: &Path, password: &Password) -> anyhow::Result<
     Ok(keystore::create_submitter(path, password, Kdf::WeakForDevnet)?)
 }
 
-fn committee_file(config: &DevnetConfig, members: &[(NodeKeys, Bound)]) -> anyhow::Result<CommitteeFile> {
+fn committee_file(config: &DevnetConfig, members: &[Starting]) -> anyhow::Result<CommitteeFile> {
     let domain = Domain { chain_id: DEVNET_CHAIN_ID, registry: Address::ZERO };
-    let entry = |seat: u16, keys: &NodeKeys, bound: &Bound| MemberEntry {
+    let entry = |seat: u16, (keys, bound, api): &Starting| MemberEntry {
         name: Some(format!("member-{seat}")),
         operator: Address::ZERO,
         public_key: keys.bls.public_key().to_bytes(),
         proof_of_possession: keys.bls.prove_possession(&domain, Address::ZERO),
         peer_id: Some(keys.network.public().to_peer_id().to_string()),
         addresses: bound.addresses().iter().map(ToString::to_string).collect(),
-        api: None,
+        api: api.local_addr().ok().map(|address| format!("http://{address}")),
     };
     Ok(CommitteeFile {
         epoch: Epoch(1),
@@ -302,7 +309,7 @@ fn committee_file(config: &DevnetConfig, members: &[(NodeKeys, Bound)]) -> anyho
         registry: domain.registry,
         minimum_shards: config.thresholds.minimum_shards(),
         quorum: config.thresholds.quorum(),
-        members: (0u16..).zip(members).map(|(seat, (keys, bound))| entry(seat, keys, bound)).collect(),
+        members: (0u16..).zip(members).map(|(seat, member)| entry(seat, member)).collect(),
     })
 }
 

@@ -35,6 +35,8 @@ pub struct MemberParts {
     pub committee_file: CommitteeFile,
     /// Its network, listening already.
     pub bound: Bound,
+    /// Its API, listening already.
+    pub api: TcpListener,
     /// Its compute threads; members of one process share them.
     pub compute: ComputePool,
     /// Its clocks.
@@ -52,13 +54,21 @@ pub struct Member {
     stop_api: watch::Sender<bool>,
 }
 
+/// Listens for the API.
+///
+/// # Errors
+/// The address, and what the system said.
+pub async fn listen_api(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for the API"))
+}
+
 impl Member {
     /// Starts everything. The API answers when this returns; the other members may still be away.
     ///
     /// # Errors
-    /// What is wrong with the committee, the storage or the API's address, in words.
+    /// What is wrong with the committee or the storage, in words.
     pub async fn start(parts: MemberParts) -> anyhow::Result<Member> {
-        let MemberParts { config, keys, committee_file, bound, compute, clock, dispersal } = parts;
+        let MemberParts { config, keys, committee_file, bound, api, compute, clock, dispersal } = parts;
         let committee = Arc::new(committee_file.check().context("committee file")?);
         let seat = seat_of(&committee, &keys)?;
         let store = open_store(&config).await?;
@@ -68,10 +78,7 @@ impl Member {
         let topic = format!("{CONTROL_TOPIC}{}", committee.hash());
         let network_config = NetworkConfig { seat, keypair: keys.network, peers, topic };
         let (network, events) = bound.start(network_config)?;
-        let listener = TcpListener::bind(config.api.listen).await;
-        let listener =
-            listener.with_context(|| format!("cannot listen on {} for the API", config.api.listen))?;
-        let api_address = listener.local_addr()?;
+        let api_address = api.local_addr()?;
         let engine = engine_config(&config, &committee_file, committee, seat, dispersal);
         let secret = keys.bls;
         let node = Node::start(NodeParts {
@@ -85,14 +92,14 @@ impl Member {
             compute,
             clock,
         });
-        let router = api::router(Arc::new(node.handle()), api_config(&config, seat));
+        let router = crate::api::router(Arc::new(node.handle()), api_config(&config, seat));
         let limits = ServeLimits { connections_max: config.api.connections_max, ..ServeLimits::default() };
         let (stop_api, mut stopped) = watch::channel(false);
         let shutdown = async move {
             // The sender is dropped with the member: that is a stop, too.
             let _stopped = stopped.wait_for(|stop| *stop).await;
         };
-        let api = tokio::spawn(api::serve(listener, router, limits, shutdown));
+        let api = tokio::spawn(crate::api::serve(api, router, limits, shutdown));
         Ok(Member { node, api, api_address, stop_api })
     }
 

@@ -40,7 +40,9 @@ pub struct Rollup {
 impl Rollup {
     /// A rollup with its key.
     pub fn new(id: RollupId, domain: Domain, key: SubmitterKey) -> Rollup {
-        Rollup { id, domain, key, http: Client::new() }
+        // No connection outlives its request: each test has a runtime of its own, and connections live on it.
+        let http = Client::builder().pool_max_idle_per_host(0).build().expect("a plain client can be made");
+        Rollup { id, domain, key, http }
     }
 
     /// The rollup that a devnet serves.

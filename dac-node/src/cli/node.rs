@@ -11,7 +11,7 @@ use crate::compute::ComputePool;
 use crate::config::NodeConfig;
 use crate::engine::Dispersal;
 use crate::keystore::{NodeKeys, Password, Prompt};
-use crate::member::{Member, MemberParts};
+use crate::member::{Member, MemberParts, listen_api};
 use crate::net::Bound;
 use crate::node::NodeError;
 use crate::telemetry;
@@ -59,11 +59,20 @@ async fn serve(
         )
     };
     let bound = Bound::listen(&keys.network, &config.network.listen).await.map_err(cannot)?;
+    let api = listen_api(config.api.listen).await.map_err(cannot)?;
     let compute = ComputePool::new(config.compute_threads).map_err(|error| cannot(error.into()))?;
     let listening = bound.addresses().iter().map(ToString::to_string).collect::<Vec<_>>();
     let clock = Arc::new(SystemClock::new());
-    let parts =
-        MemberParts { config, keys, committee_file, bound, compute, clock, dispersal: Dispersal::default() };
+    let parts = MemberParts {
+        config,
+        keys,
+        committee_file,
+        bound,
+        api,
+        compute,
+        clock,
+        dispersal: Dispersal::default(),
+    };
     let mut member = Member::start(parts).await.map_err(cannot)?;
     let (seat, api) = (member.node().seat(), member.api_url());
     output.result(

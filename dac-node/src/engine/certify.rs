@@ -128,13 +128,18 @@ impl Engine {
         batch.certification = Certification::Aggregating;
     }
 
-    /// With so many refusals the quorum cannot be reached: answer now, not at the timeout.
-    fn give_up_if_hopeless(&mut self, open_id: OpenId, effects: &mut Effects) {
+    /// With so many refusals the quorum cannot be reached: answer as soon as this member's own answer is known, not at
+    /// the timeout.
+    pub(super) fn give_up_if_hopeless(&mut self, open_id: OpenId, effects: &mut Effects) {
         let thresholds = self.config.committee.thresholds();
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let refused = u16::try_from(batch.refusals.len()).unwrap_or(u16::MAX);
+        let settled = batch.phase.is_settled();
         let Some(coordination) = &mut batch.coordination else { return };
-        if !coordination.gave_up && thresholds.members().saturating_sub(refused) < thresholds.quorum() {
+        if settled
+            && !coordination.gave_up
+            && thresholds.members().saturating_sub(refused) < thresholds.quorum()
+        {
             coordination.gave_up = true;
             self.changed(open_id, effects);
         }

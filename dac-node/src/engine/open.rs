@@ -301,6 +301,7 @@ impl Engine {
         effects.push(Effect::Note(Note::Refused { open_id, reason, detail }));
         self.answer_tickets(open_id, &Err(refusal), effects);
         self.settle(open_id);
+        self.give_up_if_hopeless(open_id, effects);
     }
 
     pub(super) fn new_batch(

@@ -62,14 +62,20 @@ impl Engine {
             return false;
         }
         let Some(coordination) = &mut batch.coordination else { return false };
-        match &batch.statement {
-            Some((batch_id, _)) => effects.push(Effect::Answer { ticket, result: Ok(*batch_id) }),
-            None => coordination.tickets.push(ticket),
-        }
-        if coordination.gave_up {
-            coordination.gave_up = false;
+        let gave_up = std::mem::take(&mut coordination.gave_up);
+        if gave_up {
             coordination.answer_by = now.monotonic + answer_timeout;
             batch.refusals.clear();
+        }
+        match &batch.statement {
+            Some((batch_id, _)) => {
+                // Whoever is told the id waits for an end: the old one must not be posted any more.
+                effects.push(Effect::Changed(*batch_id));
+                effects.push(Effect::Answer { ticket, result: Ok(*batch_id) });
+            }
+            None => coordination.tickets.push(ticket),
+        }
+        if gave_up {
             let voters = batch.voters();
             let message = Message::Open(Box::new(batch.open_by(self.config.seat)));
             let to = self.peers().into_iter().filter(|seat| !voters.contains(*seat)).collect();

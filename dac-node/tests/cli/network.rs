@@ -121,7 +121,7 @@ fn says_who_refused_and_why() {
     let file = batch.to_str().unwrap();
     let other_rollup = ["submit", file, "--rollup", &unknown, "--key", key.to_str().unwrap()];
     committee.dac(&other_rollup).fails(3, "unauthorised");
-    committee.submit(&batch, &["--hot-for", "1h", "--retain-for", "1000d"]).fails(3, "expired");
+    committee.submit(&batch, &["--hot-for", "1h", "--retain-for", "1000d"]).fails(3, "quota_exceeded");
     committee.submit(&batch, &["--hot-for", "2h", "--retain-for", "1h"]).fails(2, "usage");
     committee.submit(&batch, &["--hot-for", "2 moons"]).fails(2, "usage");
     let empty = committee.path("empty");
