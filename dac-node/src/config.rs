@@ -209,7 +209,7 @@ settings! {
         give_up_after: Duration = Duration::from_secs(20);
         /// Once the quorum has signed, the coordinator waits this long for late signers.
         #[serde(with = "humantime_serde")]
-        certificate_linger: Duration = Duration::from_millis(50);
+        certificate_linger: Duration = Duration::from_millis(10);
         /// The coordinator waits this long for a member's answer before it counts as `no_answer`.
         #[serde(with = "humantime_serde")]
         member_answer_timeout: Duration = Duration::from_secs(30);

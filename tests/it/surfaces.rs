@@ -113,6 +113,10 @@ async fn a_certificate_has_three_forms() {
     let certified = shared.rollup.submit(&shared.api[0], &batch, shared.times()).await;
     let id = certified.certified(&shared.committee).batch_id;
     let path = format!("/v1/batches/{id}/certificate");
+    until("the certificate comes to another member by gossip", || async {
+        (shared.rollup.get(&shared.api[2], &path).await.status == 200).then_some(())
+    })
+    .await;
     for form in ["application/json", "application/octet-stream", "application/vnd.ethereum.abi"] {
         let answer = shared.rollup.get_with(&shared.api[2], &path, "accept", form).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, form));

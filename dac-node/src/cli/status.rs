@@ -49,7 +49,11 @@ enum Answer<T> {
 pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let mut endpoints = args.endpoints;
     if let Some(path) = &args.committee {
-        endpoints.extend(named_urls(&committee::load(path)?.0)?);
+        for url in named_urls(&committee::load(path)?.0)? {
+            if !endpoints.contains(&url) {
+                endpoints.push(url);
+            }
+        }
     }
     if endpoints.is_empty() {
         endpoints.push(ENDPOINT_DEFAULT.into());
