@@ -79,7 +79,7 @@ impl DiskStore {
         let metadata_bytes = Arc::new(AtomicU64::new(0));
         let metadata = Arc::new(Metadata::open(
             &*directory,
-            (config.metadata_cache_bytes, config.check_metadata),
+            config.metadata_cache_bytes,
             Arc::clone(&metadata_bytes),
             Arc::clone(&ballast),
             Arc::clone(&poison),

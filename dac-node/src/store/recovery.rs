@@ -2,8 +2,8 @@
 //!
 //! Promise: after [`recover`] every segment file ends where the metadata says, files of unfinished commits are gone, and
 //! whatever the metadata needs and the disk does not have is in the list of [`Damage`]; nothing is dropped from the
-//! metadata. The cost is one look at each segment's length and header, and reading what the last commit appended: seconds
-//! at most, whatever is stored. The database checks itself ([`super::DiskStoreConfig::check_metadata`]).
+//! metadata. The cost is one look at each segment's length and header, reading what the last commit appended, and the
+//! database's check of itself: about a second for 100,000 statements, whatever their length.
 //!
 //! Why so little is read: a commit follows the sync of its segments, so everything before the last commit had its sync
 //! confirmed once and a commit after it; only a disk that lied about the last sync could have lost the last group, and

@@ -24,9 +24,6 @@ pub struct DiskStoreConfig {
     pub grace_seconds: u64,
     /// Bytes of the database's cache.
     pub metadata_cache_bytes: usize,
-    /// Whether to read and check the whole database at open: about a second for 100,000 statements. Without it, rot is
-    /// found when it is read, or passes for a statement that was never made.
-    pub check_metadata: bool,
     /// Bytes written in advance for the metadata, given back when the disk is full.
     pub ballast_bytes: u64,
     /// Requests that wait for the writer; more block their caller. Also the most in one commit.
@@ -47,7 +44,6 @@ impl Default for DiskStoreConfig {
             segment_bytes: 256 << 20,
             grace_seconds: 3600,
             metadata_cache_bytes: 16 << 20,
-            check_metadata: true,
             ballast_bytes: 4 << 20,
             queue_requests: 64,
             group_bytes: 64 << 20,
