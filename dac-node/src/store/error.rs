@@ -64,7 +64,7 @@ pub enum Error {
     EvidenceTooLarge {
         /// Its length.
         bytes: usize,
-        /// [`EVIDENCE_BYTES_MAX`].
+        /// [`super::EVIDENCE_BYTES_MAX`].
         bytes_max: usize,
     },
     /// Not a certificate.

@@ -1,4 +1,4 @@
-//! The trees of the protocol (PROTOCOL section 3) over any [`Hasher`]: the arity-8 Poseidon tree of `dataRoot` and
+//! The trees of the protocol (PROTOCOL section 3) over any [`crate::Hasher`]: the arity-8 Poseidon tree of `dataRoot` and
 //! RFC 6962 Merkle trees with Keccak-256.
 //!
 //! Nothing here copies the batch: a level is hashed from where it lies, and the levels above it live in a scratch
