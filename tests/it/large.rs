@@ -1,4 +1,4 @@
-//! A large batch: 8 MiB, and 32 MiB when the variable `DAC_E2E_NIGHTLY` is set (an unoptimised build takes half a minute
+//! A large batch: 8 MiB, and 32 MiB when the variable `NIGHTLY` is set (an unoptimised build takes half a minute
 //! for that).
 
 use attest::Thresholds;
@@ -11,7 +11,7 @@ async fn a_large_batch_is_certified_and_read_back() {
     let config = DevnetConfig::new(Thresholds::new(4, 2, 3).unwrap(), directory.path());
     let devnet = Devnet::start(config).await.unwrap();
     let (rollup, api) = (Rollup::of(&devnet), devnet.api_urls());
-    let nightly = std::env::var_os("DAC_E2E_NIGHTLY").is_some();
+    let nightly = std::env::var_os("NIGHTLY").is_some();
     let batch = noise(800, if nightly { 32 << 20 } else { 8 << 20 });
     let times = Times::from(devnet.clock().now().unix_seconds);
     let certified = rollup.submit(&api[0], &batch, times).await.certified(&devnet.committee_path());
