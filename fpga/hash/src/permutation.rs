@@ -54,7 +54,7 @@ impl Parameters {
         self.matrix.iter().map(dot).collect()
     }
 
-    /// Rounds of the first full half, of the partial part and of the second full half.
+    /// Whether only the first element of this round is raised; the full rounds lie before and behind, half each.
     pub fn is_partial(&self, round: usize) -> bool {
         (self.full_rounds / 2..self.full_rounds / 2 + self.partial_rounds).contains(&round)
     }

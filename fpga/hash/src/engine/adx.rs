@@ -148,3 +148,29 @@ impl Multiplier for Adx {
         [r4, r0, r1, r2]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limbs::Portable;
+
+    /// Limbs of all ones and all zeros in every combination, and the modulus with its neighbours.
+    fn patterns() -> Vec<Limbs> {
+        let combination =
+            |bits: usize| std::array::from_fn(|i| if bits >> i & 1 == 1 { u64::MAX } else { 0 });
+        let near = |change: u64| [MODULUS[0].wrapping_add(change), MODULUS[1], MODULUS[2], MODULUS[3]];
+        (0..16).map(combination).chain([near(0), near(1), near(u64::MAX)]).collect()
+    }
+
+    #[test]
+    fn products_and_reductions_equal_plain_rust_at_every_carry_pattern() {
+        let Some(adx) = Adx::detect() else { return };
+        for a in patterns() {
+            assert_eq!(adx.reduce_low(a), Portable.reduce_low(a), "{a:x?}");
+            assert_eq!(adx.wide_square(&a), Portable.wide_square(&a), "{a:x?}");
+            for b in patterns() {
+                assert_eq!(adx.wide_product(&a, &b), Portable.wide_product(&a, &b), "{a:x?} {b:x?}");
+            }
+        }
+    }
+}

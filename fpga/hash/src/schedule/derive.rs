@@ -60,8 +60,9 @@ struct Builder<'a> {
     parameters: &'a Parameters,
     /// `R`.
     montgomery: FieldElement,
-    /// `R^4` and `R^-4`: what three Montgomery products leave in a box.
+    /// `R^4`, which undoes what three Montgomery products leave in a box.
     box_inverse: FieldElement,
+    /// `R^-4`.
     box_factor: FieldElement,
 }
 

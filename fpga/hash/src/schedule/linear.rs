@@ -35,8 +35,7 @@ pub(super) fn inverse(matrix: &[Vector]) -> Option<Matrix> {
         let scale = rows[pivot][pivot].inverse()?;
         rows[pivot].iter_mut().for_each(|entry| *entry = *entry * scale);
         let pivot_row = rows[pivot].clone();
-        for (at, row) in rows.iter_mut().enumerate().filter(|(at, _)| *at != pivot) {
-            debug_assert_ne!(at, pivot);
+        for row in rows.iter_mut().enumerate().filter_map(|(at, row)| (at != pivot).then_some(row)) {
             let factor = row[pivot];
             row.iter_mut().zip(&pivot_row).for_each(|(entry, &p)| *entry = *entry - factor * p);
         }

@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 /// Eight lanes of 64 bits.
 pub(super) type Lanes = __m512i;
 
-/// Proof that this CPU runs AVX-512 F, IFMA and BW... what [`Cpu::NEEDS`] lists.
+/// Proof that this CPU runs what [`Cpu::NEEDS`] lists.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cpu(());
 

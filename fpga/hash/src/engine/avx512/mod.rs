@@ -9,11 +9,15 @@ use self::poseidon::{GROUP, Limbs52, MONTGOMERY_BITS};
 use super::program::Program;
 use super::sponge::{hash_items, hash_runs};
 use crate::hasher::{check_poseidon_shape, check_prefixed_shape};
+use crate::permutation::STATE_WIDTH_MAX;
 use crate::schedule::{PerWidth, Schedule};
 use crate::{Digest, FieldElement, Hasher, Work, WorkCounter};
 
 pub(super) const NAME: &str = "software-avx512ifma";
 pub(super) const NEEDS: &str = Cpu::NEEDS;
+
+/// Inputs of the widest hash.
+const INPUTS_MAX: usize = STATE_WIDTH_MAX - 1;
 
 static PROGRAMS: PerWidth<Program<Limbs52>> = PerWidth::new();
 
@@ -75,11 +79,12 @@ impl Hasher for Avx512 {
         };
         let rest = digests.len() - done;
         if rest > 0 {
-            let mut padded = vec![FieldElement::ZERO; GROUP * width];
+            let mut padded = [FieldElement::ZERO; GROUP * INPUTS_MAX];
             padded[..rest * width].copy_from_slice(&inputs[done * width..]);
             let mut padded_digests = [FieldElement::ZERO; GROUP];
+            let padded = &padded[..GROUP * width];
             // SAFETY: as above.
-            unsafe { poseidon::hash_groups::<1>(self.cpu, program, &padded, width, &mut padded_digests) };
+            unsafe { poseidon::hash_groups::<1>(self.cpu, program, padded, width, &mut padded_digests) };
             digests[done..].copy_from_slice(&padded_digests[..rest]);
         }
     }
