@@ -7,6 +7,7 @@ use std::time::Duration;
 use attest::{Certificate, CommitteeFile, SeatIndex, Thresholds};
 use bytes::Bytes;
 use dac_client::{BatchName, Client, ClientConfig, Silent, SubmitOptions};
+use fpga::DeviceName;
 use serde::Serialize;
 
 use super::client::{Bar, failure};
@@ -40,6 +41,9 @@ pub struct Args {
     /// Members to stop before the batch is read back [default: n - q]
     #[arg(long, value_name = "M")]
     pub stop: Option<u16>,
+    /// Hash on a device: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH; for instance a running `rtl-sim`
+    #[arg(long, value_name = "DEVICE")]
+    pub hash_device: Option<DeviceName>,
     /// Stay up and print URLs
     #[arg(long)]
     pub serve: bool,
@@ -106,7 +110,9 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let directory = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     super::runtime()?.block_on(async {
         let spinner = output.spinner("starting members");
-        let devnet = Devnet::start(DevnetConfig::new(thresholds, &directory)).await;
+        let mut config = DevnetConfig::new(thresholds, &directory);
+        config.hash.use_device(args.hash_device.as_ref());
+        let devnet = Devnet::start(config).await;
         spinner.finish_and_clear();
         let mut devnet = devnet.map_err(|error| cannot_start(&error))?;
         show_members(&devnet, output);
@@ -375,7 +381,7 @@ fn report(devnet: &Devnet, batches: Vec<BatchReport>, stopped: Vec<u16>) -> Repo
         first: batches[0].clone(),
         stopped,
         peak_rss_bytes: peak_rss_bytes(),
-        hash_engine: fpga_hash::software().engine().to_owned(),
+        hash_engine: devnet.hash().hasher().engine().to_owned(),
         urls: devnet.api_urls(),
         data_dir: devnet.directory().display().to_string(),
         batches,
