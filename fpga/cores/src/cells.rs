@@ -40,7 +40,12 @@ impl<T: Synth> Logic for Register<T> {
     }
 
     fn timing(&self) -> Vec<TimingInfo> {
-        vec![TimingInfo { name: "register".into(), clock: "clock".into(), inputs: vec!["d".into()], outputs: vec!["q".into()] }]
+        vec![TimingInfo {
+            name: "register".into(),
+            clock: "clock".into(),
+            inputs: vec!["d".into()],
+            outputs: vec!["q".into()],
+        }]
     }
 }
 
@@ -83,7 +88,8 @@ impl<const D: usize, const A: usize> Default for Memory<D, A> {
 
 /// The cell a word addresses.
 fn cell<const A: usize>(address: Word<A>) -> usize {
-    usize::try_from(address.value()).expect("an address is narrower than usize, or the memory could not be allocated")
+    usize::try_from(address.value())
+        .expect("an address is narrower than usize, or the memory could not be allocated")
 }
 
 impl<const D: usize, const A: usize> Logic for Memory<D, A> {
@@ -155,8 +161,12 @@ impl<const D: usize, const A: usize> Logic for Table<D, A> {
     }
 
     fn hdl(&self) -> Verilog {
-        let entry = |(address, value): (usize, &Word<D>)| format!("      {A}'d{address}: data = {};\n", value.verilog());
+        let entry = |(address, value): (usize, &Word<D>)| {
+            format!("      {A}'d{address}: data = {};\n", value.verilog())
+        };
         let entries: String = self._entries.iter().enumerate().map(entry).collect();
-        Verilog::Custom(format!("always @(*) case (address)\n{entries}      default: data = 0;\n   endcase\n"))
+        Verilog::Custom(format!(
+            "always @(*) case (address)\n{entries}      default: data = 0;\n   endcase\n"
+        ))
     }
 }

@@ -2,7 +2,10 @@
 
 pub mod bench;
 pub mod cells;
+pub mod crc;
 pub mod emit;
 pub mod keccak;
 pub mod prelude;
+pub mod stream;
+pub mod top;
 pub mod word;

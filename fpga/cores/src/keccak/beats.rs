@@ -76,7 +76,8 @@ impl Turns {
             return;
         };
         let rest = &message.bytes[message.taken..];
-        let (block, ends) = if rest.len() < BLOCK_BYTES { (rest, true) } else { (&rest[..BLOCK_BYTES], false) };
+        let (block, ends) =
+            if rest.len() < BLOCK_BYTES { (rest, true) } else { (&rest[..BLOCK_BYTES], false) };
         let (words, tail) = block.as_chunks::<8>();
         let full = words.iter().map(|word| Beat { data: u64::from_le_bytes(*word), ..Beat::default() });
         self.record.extend(full);

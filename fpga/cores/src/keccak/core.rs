@@ -17,7 +17,7 @@
 //!
 //! A block costs 72 clocks of one slot, so the core takes a block every 24 clocks: turns come after 25, 25 and 22 clocks.
 //! A record is filled in 17, so nothing waits when a beat arrives in every clock and a digest is read in 20. A message of
-//! `b` blocks (with padding) leaves `72 * b + 6` clocks after its first turn.
+//! `b` blocks (with padding) has left `72 * b + 26` clocks after its first beat.
 //!
 //! # How it works
 //!
@@ -81,7 +81,7 @@ pub struct KeccakCore {
     ending: [Register<Bit>; 3],
     finishes: Signal<Local, Bit>,
     round_is_last: Signal<Local, Bit>,
-    has_turn: Signal<Local, Bit>,
+    has_turn: Register<Bit>,
     step: Signal<Local, Bit>,
 
     // Commands on their way to the ranks.
@@ -102,11 +102,10 @@ pub struct KeccakCore {
     digest: [Register<Lane>; 4],
     digest_words: [Register<Lane>; 4],
     digest_held: Register<Bit>,
-    digest_index: Register<Word<2>>,
+    digest_index: [Register<Bit>; 4],
     out_held: Register<Bit>,
     out_final: Register<Bit>,
     out_moves: Signal<Local, Bit>,
-    digest_select: Signal<Local, Word<4>>,
 }
 
 impl Default for KeccakCore {
@@ -144,7 +143,7 @@ impl Default for KeccakCore {
             ending: Default::default(),
             finishes: Signal::default(),
             round_is_last: Signal::default(),
-            has_turn: Signal::default(),
+            has_turn: Register::default(),
             step: Signal::default(),
             step_early: Register::default(),
             step_now: Register::default(),
@@ -161,21 +160,57 @@ impl Default for KeccakCore {
             digest: Default::default(),
             digest_words: Default::default(),
             digest_held: Register::default(),
-            digest_index: Register::default(),
+            digest_index: Default::default(),
             out_held: Register::default(),
             out_final: Register::default(),
             out_moves: Signal::default(),
-            digest_select: Signal::default(),
         }
+    }
+}
+
+impl KeccakCore {
+    /// A core that is the whole circuit: its inputs are driven from outside.
+    pub fn standing_alone() -> Self {
+        let mut core = Self::default();
+        core.clock.connect();
+        core.reset.connect();
+        core.in_valid.connect();
+        core.in_data.connect();
+        core.in_bytes.connect();
+        core.in_last.connect();
+        core.in_pass.connect();
+        core.out_ready.connect();
+        core.connect_all();
+        core
     }
 }
 
 impl Logic for KeccakCore {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, turn, step_early, step_now, absorb_early, absorb_now, fresh_early, fresh_now);
-        dff_setup!(self, clock, consume_early, consume_now, capture_early, capture_now, constant_early, constant_now);
-        dff_setup!(self, clock, digest_held, digest_index, out_held, out_final);
+        dff_setup!(
+            self,
+            clock,
+            turn,
+            has_turn,
+            step_early,
+            step_now,
+            absorb_early,
+            absorb_now,
+            fresh_early,
+            fresh_now
+        );
+        dff_setup!(
+            self,
+            clock,
+            consume_early,
+            consume_now,
+            capture_early,
+            capture_now,
+            constant_early,
+            constant_now
+        );
+        dff_setup!(self, clock, digest_held, out_held, out_final);
 
         // Input.
         self.fill.clock.next = self.clock.val();
@@ -188,7 +223,8 @@ impl Logic for KeccakCore {
         self.fill.consume.next = self.consume_now.q.val();
         self.in_ready.next = self.fill.ready.val();
 
-        // Sequencer. At a turn the record must be there, and room for the digest of the message that ends.
+        // Sequencer. At a turn the record must be there, and room for the digest of the message that ends. Both are seen a
+        // clock before the turn: nothing but a turn takes them away, and the turn before is 22 clocks old.
         for i in 0..3 {
             self.rounds[i].clock.next = self.clock.val();
             self.rounds[i].d.next = self.rounds[i].q.val();
@@ -198,8 +234,8 @@ impl Logic for KeccakCore {
             self.ending[i].d.next = self.ending[i].q.val();
         }
         self.finishes.next = self.active[0].q.val() & self.ending[0].q.val();
-        self.has_turn.next = self.fill.full.val() & !(self.finishes.val() & self.digest_held.q.val());
-        self.step.next = !self.turn.q.val() | self.has_turn.val();
+        self.has_turn.d.next = self.fill.full.val() & !(self.finishes.val() & self.digest_held.q.val());
+        self.step.next = !self.turn.q.val() | self.has_turn.q.val();
         self.waiting.next = !self.step.val();
         self.round_is_last.next = self.rounds[0].q.val() == 23;
         self.constants.address.next = self.rounds[0].q.val();
@@ -223,11 +259,11 @@ impl Logic for KeccakCore {
 
         // Commands.
         self.step_early.d.next = self.step.val();
-        self.consume_early.d.next = self.turn.q.val() & self.has_turn.val();
-        self.absorb_early.d.next = self.turn.q.val() & self.has_turn.val() & !self.fill.passes.val();
+        self.consume_early.d.next = self.turn.q.val() & self.has_turn.q.val();
+        self.absorb_early.d.next = self.turn.q.val() & self.has_turn.q.val() & !self.fill.passes.val();
         self.fresh_early.d.next =
-            self.turn.q.val() & self.has_turn.val() & (!self.active[0].q.val() | self.ending[0].q.val());
-        self.capture_early.d.next = self.turn.q.val() & self.has_turn.val() & self.finishes.val();
+            self.turn.q.val() & self.has_turn.q.val() & (!self.active[0].q.val() | self.ending[0].q.val());
+        self.capture_early.d.next = self.turn.q.val() & self.has_turn.q.val() & self.finishes.val();
         self.constant_early.d.next = self.constants.data.val();
         self.step_now.d.next = self.step_early.q.val();
         self.consume_now.d.next = self.consume_early.q.val();
@@ -293,9 +329,9 @@ impl Logic for KeccakCore {
 
         // Output: a captured digest moves word by word through registers of which all but one are clear.
         self.out_moves.next = !self.out_held.q.val() | self.out_ready.val();
-        self.digest_select.next = 1.into();
-        self.digest_select.next = self.digest_select.val() << self.digest_index.q.val();
         for i in 0..4 {
+            self.digest_index[i].clock.next = self.clock.val();
+            self.digest_index[i].d.next = self.digest_index[i].q.val();
             self.digest[i].clock.next = self.clock.val();
             self.digest[i].d.next = self.digest[i].q.val();
             self.digest_words[i].clock.next = self.clock.val();
@@ -303,16 +339,18 @@ impl Logic for KeccakCore {
             if self.out_moves.val() {
                 self.digest_words[i].d.next = self.digest[i].q.val();
             }
-            if self.out_moves.val() & !self.digest_select.val().get_bit(i) {
+            if self.out_moves.val() & !self.digest_index[i].q.val() {
                 self.digest_words[i].d.next = 0.into();
             }
         }
         if self.out_moves.val() {
             self.out_held.d.next = self.digest_held.q.val();
-            self.out_final.d.next = self.digest_index.q.val() == 3;
+            self.out_final.d.next = self.digest_index[3].q.val();
             if self.digest_held.q.val() {
-                self.digest_index.d.next = self.digest_index.q.val() + 1;
-                if self.digest_index.q.val() == 3 {
+                for i in 0..4 {
+                    self.digest_index[i].d.next = self.digest_index[(i + 3) % 4].q.val();
+                }
+                if self.digest_index[3].q.val() {
                     self.digest_held.d.next = false;
                 }
             }
@@ -339,6 +377,7 @@ impl Logic for KeccakCore {
             for i in 0..3 {
                 self.active[i].d.next = false;
             }
+            self.has_turn.d.next = false;
             self.step_early.d.next = false;
             self.step_now.d.next = false;
             self.consume_early.d.next = false;
@@ -348,7 +387,10 @@ impl Logic for KeccakCore {
             self.capture_early.d.next = false;
             self.capture_now.d.next = false;
             self.digest_held.d.next = false;
-            self.digest_index.d.next = 0.into();
+            for i in 1..4 {
+                self.digest_index[i].d.next = false;
+            }
+            self.digest_index[0].d.next = true;
             self.out_held.d.next = false;
         }
     }

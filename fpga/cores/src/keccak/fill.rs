@@ -39,7 +39,7 @@ pub struct Fill {
     pub passes: Signal<Out, Bit>,
     /// Lanes of the block held.
     pub lanes: [Signal<Out, Lane>; 17],
-    /// Parity of column `x` over the block held.
+    /// Parity of column `x` over the block held; gone in the clock after `consume`.
     pub columns: [Signal<Out, Lane>; 5],
     shift: [Register<Lane>; 17],
     parity: [Register<Lane>; 5],
@@ -54,7 +54,6 @@ pub struct Fill {
     keep: Signal<Local, Lane>,
     mark: Signal<Local, Lane>,
     padded: Signal<Local, Lane>,
-    older: Signal<Local, Lane>,
 }
 
 impl Logic for Fill {
@@ -128,10 +127,6 @@ impl Logic for Fill {
             self.padded.next = self.padded.val() | 0x8000_0000_0000_0000_u64;
         }
 
-        self.older.next = self.parity[0].q.val();
-        if self.lane.q.val() < 5 {
-            self.older.next = 0.into();
-        }
         if self.stepping.val() {
             for i in 0..16 {
                 self.shift[i].d.next = self.shift[i + 1].q.val();
@@ -140,7 +135,7 @@ impl Logic for Fill {
             for x in 0..4 {
                 self.parity[x].d.next = self.parity[x + 1].q.val();
             }
-            self.parity[4].d.next = self.padded.val() ^ self.older.val();
+            self.parity[4].d.next = self.padded.val() ^ self.parity[0].q.val();
             self.lane.d.next = self.lane.q.val() + 1;
             if self.final_lane.val() {
                 self.lane.d.next = 0.into();
@@ -159,6 +154,11 @@ impl Logic for Fill {
         }
         if self.consume.val() {
             self.full_held.d.next = false;
+        }
+        if self.consume.val() | self.reset.val() {
+            for x in 0..5 {
+                self.parity[x].d.next = 0.into();
+            }
         }
         if self.reset.val() {
             self.lane.d.next = 0.into();

@@ -119,13 +119,15 @@ impl Logic for ThetaRhoPi {
         }
         for x in 0..5 {
             for y in 0..5 {
-                self.theta[x + 5 * y].next =
-                    self.absorbed[x + 5 * y].val() ^ self.columns[(x + 4) % 5].val() ^ self.rotated[(x + 1) % 5].val();
+                self.theta[x + 5 * y].next = self.absorbed[x + 5 * y].val()
+                    ^ self.columns[(x + 4) % 5].val()
+                    ^ self.rotated[(x + 1) % 5].val();
             }
         }
         for x in 0..5 {
             for y in 0..5 {
-                self.mixed[y + 5 * ((2 * x + 3 * y) % 5)].next = (self.theta[x + 5 * y].val() << self.left[x + 5 * y].val())
+                self.mixed[y + 5 * ((2 * x + 3 * y) % 5)].next = (self.theta[x + 5 * y].val()
+                    << self.left[x + 5 * y].val())
                     | (self.theta[x + 5 * y].val() >> self.right[x + 5 * y].val());
             }
         }
@@ -164,6 +166,7 @@ impl Logic for ChiIota {
                     ^ (self.inverted[(x + 1) % 5 + 5 * y].val() & self.mixed[(x + 2) % 5 + 5 * y].val());
             }
         }
-        self.state[0].next = self.mixed[0].val() ^ (self.inverted[1].val() & self.mixed[2].val()) ^ self.spread.val();
+        self.state[0].next =
+            self.mixed[0].val() ^ (self.inverted[1].val() & self.mixed[2].val()) ^ self.spread.val();
     }
 }
