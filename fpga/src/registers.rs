@@ -15,7 +15,7 @@
 //! | 0x20 | [`CYCLES_LOW`] | read | clocks since reset, bits 31..0; latches the upper half |
 //! | 0x24 | [`CYCLES_HIGH`] | read | bits 63..32 as latched |
 //! | 0x28 | [`ITEMS_DONE`] | read | items answered with [`crate::packet::Status::Ok`] since reset, modulo 2^32 |
-//! | 0x30 | [`SELF_TEST`] | read, write | reads as the complement of what was written last |
+//! | 0x30 | [`SELF_TEST`] | read, write | reads as the complement of what was written last, of 0 after reset |
 //!
 //! Reset by [`CONTROL_RESET`] is the reset of the pin: queues empty, a request in work forgotten, every register back to
 //! its value at power-on, and no byte of the time before on the output.

@@ -176,6 +176,7 @@ impl Header {
         };
         let holds = self.flags <= flags_max
             && (1..=limits.item_count_max).contains(&self.item_count)
+            && opcode.item_bytes().is_none_or(|item_bytes| item_bytes == self.item_bytes)
             && self.payload_bytes <= payload_bytes_max
             && self.is_consistent()
             && self.status == 0

@@ -40,6 +40,15 @@ impl Opcode {
         self as u8
     }
 
+    /// The one length that its items have, if there is one.
+    pub const fn item_bytes(self) -> Option<u32> {
+        match self {
+            Self::Poseidon3 => Some(2 * 32),
+            Self::Poseidon9 => Some(8 * 32),
+            _ => None,
+        }
+    }
+
     /// Its bit in the capabilities register.
     pub const fn bit(self) -> u8 {
         1 << self.number()

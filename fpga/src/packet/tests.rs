@@ -65,6 +65,9 @@ fn the_first_failing_check_is_the_status() {
     }
     assert!(Header::request(Opcode::MerkleKeccak, 255, 7, 4, 64).check_request(&LIMITS).is_ok());
     assert_eq!(status(Header { opcode: 3, flags: 256, ..good }), Status::Shape);
+    let all = Limits { opcodes: u8::MAX, ..LIMITS };
+    assert!(Header::request(Opcode::Poseidon3, 0, 7, 4, 64).check_request(&all).is_ok());
+    assert_eq!(Header::request(Opcode::Poseidon9, 0, 7, 4, 64).check_request(&all), Err(Status::Shape));
 }
 
 #[test]
