@@ -22,9 +22,9 @@ const RUN_CLOCKS: u64 = 1 << 14;
 /// A run without input ends after so many clocks in which nothing came.
 const QUIET_CLOCKS: u64 = 256;
 
-/// After so many clocks without a word in either direction nothing more will come: several times the longest request's
-/// work after its last word.
-const IDLE_CLOCKS: u64 = 1 << 14;
+/// After so many clocks without a word in either direction nothing more will come. The longest silence of a working design
+/// is its largest request: 1,024 short messages, 24 clocks each.
+const IDLE_CLOCKS: u64 = 1 << 15;
 
 /// Clocks in which a register must answer.
 const REGISTER_CLOCKS: u64 = 1000;

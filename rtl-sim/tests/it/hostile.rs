@@ -33,11 +33,14 @@ impl Pair {
             let ((mut header, payload), (expected, expected_payload)) = match both {
                 (Ok(design), Ok(model)) => (design, model),
                 (Err(DeviceError::TimedOut { .. }), Err(_)) => break,
-                other => panic!("one answers, the other does not: {other:?}"),
+                (design, model) => {
+                    let headers = (design.map(|answer| answer.0), model.map(|answer| answer.0));
+                    panic!("one answers, the other does not: {headers:?}")
+                }
             };
             header.cycles = expected.cycles;
             assert_eq!(header, expected);
-            assert_eq!(payload, expected_payload);
+            assert!(payload == expected_payload, "{header:?}");
             statuses.push(header.status);
         }
         let errors = self.design.reg_read(ERRORS, WAIT).unwrap();
@@ -170,7 +173,7 @@ fn without_framing_everything_is_swallowed_until_a_reset() {
             assert_eq!(pair.feed(&packet(good(), &[7; 216])), (vec![], status.sticky_bit()), "swallowed");
             pair.recover(by_register);
         }
-        for bit in (32..512).step_by(13) {
+        for bit in (32..512).step_by(29) {
             let mut bytes = packet(good(), &[7; 216]);
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(pair.feed(&bytes), (vec![], Status::HeaderChecksum.sticky_bit()), "bit {bit}");
@@ -182,7 +185,7 @@ fn without_framing_everything_is_swallowed_until_a_reset() {
 #[test]
 fn random_headers_are_answered_as_by_the_model() {
     let (mut pair, mut random) = (Pair::new(), Random(77));
-    for _ in 0..400 {
+    for _ in 0..200 {
         let mut header = Header::request(
             Opcode::ALL[random.below(6) as usize],
             0,
