@@ -274,8 +274,11 @@ impl Run {
     fn prune(&mut self, seat: u16) {
         let member = &self.world.members[usize::from(seat)];
         let unix_seconds = member.now(self.world.now).unix_seconds;
-        if member.disk.store().prune(unix_seconds).is_ok() {
-            self.world.checker.on_prune(seat, unix_seconds);
+        // What fails half-way has dropped half of it.
+        self.world.checker.on_prune(seat, unix_seconds);
+        let pruned = member.disk.store().prune(unix_seconds);
+        if pruned.is_err_and(|error| error.is_fatal()) {
+            self.world.crash(seat, true);
         }
     }
 
