@@ -1,4 +1,4 @@
-//! What the gate runs: cargo xtask test | bench | vectors.
+//! What the gate runs: cargo xtask test | sim | bench | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
@@ -24,6 +24,12 @@ enum Task {
         #[arg(long)]
         nightly: bool,
     },
+    /// Seeds of the simulator: --seeds 10000 [--from S], or --seed S --trace (see --help of it)
+    Sim {
+        /// Passed on to the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Benches: hashing, then committees of 7, 16 and 32 members beside full replication
     Bench {
         /// One JSON object per line
@@ -34,9 +40,15 @@ enum Task {
     Vectors,
 }
 
+/// Seeds of the simulator in the gate: about 5 minutes on two cores.
+const SIM_SEEDS: &str = "10000";
+/// In a nightly run.
+const SIM_SEEDS_NIGHTLY: &str = "1000000";
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
+        Task::Sim { options } => sim(&options),
         Task::Bench { json } => bench(json),
         Task::Vectors => vectors(),
     }
@@ -50,11 +62,19 @@ fn test(nightly: bool) -> anyhow::Result<()> {
         tests.env("NIGHTLY", "1");
     }
     step("tests", tests)?;
+    let seeds = if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS };
+    sim(&["--seeds".to_owned(), seeds.to_owned()])?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", doc)?;
     println!("\nall checks passed");
     Ok(())
+}
+
+fn sim(options: &[String]) -> anyhow::Result<()> {
+    let mut run = cargo(&["run", "--quiet", "--locked", "-p", "e2e", "--bin", "sim", "--"]);
+    run.args(options);
+    step("simulator", run)
 }
 
 fn bench(json: bool) -> anyhow::Result<()> {

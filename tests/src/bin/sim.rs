@@ -22,7 +22,7 @@ struct Cli {
     /// Print every event and effect of that seed
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Disks of all seeds; by default the real store on every fortieth
+    /// Disks of all seeds; by default the real store on every twelfth
     #[arg(long, value_enum)]
     disk: Option<Disk>,
     /// Threads; by default one for each processor

@@ -116,7 +116,7 @@ impl Liar {
     ) -> Option<(Duration, Message)> {
         let now = Duration::ZERO;
         match (self.habit, message) {
-            (Habit::Withholds, Message::Piece(..)) if to % 2 == 0 || rng.random_bool(0.3) => None,
+            (Habit::Withholds, Message::Piece(..)) if to.is_multiple_of(2) || rng.random_bool(0.3) => None,
             (Habit::SpoilsPieces, Message::Piece(id, piece)) if rng.random_bool(0.5) => {
                 Some((now, Message::Piece(id, spoil(piece, rng))))
             }
