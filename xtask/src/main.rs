@@ -58,12 +58,14 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
+    tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
     if nightly {
         tests.env("NIGHTLY", "1");
     }
     step("tests", tests)?;
-    let seeds = if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS };
-    sim(&["--seeds".to_owned(), seeds.to_owned()])?;
+    // With the features of the whole workspace, so that nothing but our own crates is built again.
+    let planted = ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
+    step("planted faults", cargo(&planted))?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", doc)?;

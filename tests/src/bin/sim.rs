@@ -28,6 +28,10 @@ struct Cli {
     /// Threads; by default one for each processor
     #[arg(long)]
     threads: Option<usize>,
+    /// Plant a fault: sign-before-sync, skip-reencode-check, accept-bad-path, drop-signed-table, skip-segment-sync
+    #[cfg(feature = "planted-faults")]
+    #[arg(long)]
+    plant: Option<String>,
     /// One JSON object instead of words
     #[arg(long)]
     json: bool,
@@ -41,6 +45,14 @@ enum Disk {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "planted-faults")]
+    if let Some(name) = &cli.plant {
+        let Some(fault) = dac_node_coding::PlantedFault::named(name) else {
+            eprintln!("no fault is named {name}");
+            return ExitCode::FAILURE;
+        };
+        fault.plant();
+    }
     let medium = cli.disk.map(|disk| match disk {
         Disk::Memory => Medium::Memory,
         Disk::Real => Medium::Real,
