@@ -5,8 +5,10 @@
 mod clients;
 mod expiry;
 mod full_disk;
+mod hash_device;
 mod killed;
 mod large;
+mod quic;
 mod quorum;
 mod reading;
 mod refusals;

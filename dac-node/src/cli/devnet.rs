@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::client::{Bar, failure};
 use crate::api::Backend;
 use crate::cli::{Failure, Output};
-use crate::devnet::{Devnet, DevnetConfig};
+use crate::devnet::{Devnet, DevnetConfig, Transport};
 use crate::service::{BatchRef, BatchStatus, Outcome};
 
 /// A real rollup block, so that the command needs no file.
@@ -44,6 +44,9 @@ pub struct Args {
     /// Hash on a device: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH; for instance a running `rtl-sim`
     #[arg(long, value_name = "DEVICE")]
     pub hash_device: Option<DeviceName>,
+    /// What members speak to each other
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
     /// Stay up and print URLs
     #[arg(long)]
     pub serve: bool,
@@ -110,7 +113,8 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let directory = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     super::runtime()?.block_on(async {
         let spinner = output.spinner("starting members");
-        let mut config = DevnetConfig::new(thresholds, &directory);
+        let mut config =
+            DevnetConfig { transport: args.transport, ..DevnetConfig::new(thresholds, &directory) };
         config.hash.use_device(args.hash_device.as_ref());
         let devnet = Devnet::start(config).await;
         spinner.finish_and_clear();
