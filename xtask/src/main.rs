@@ -36,6 +36,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// The hash engines under AddressSanitizer, 100,000 random inputs each; part of a nightly run
+    Sanitize,
     /// Writes tests/vectors, dac-node/openapi.json and dac-node/dac.example.toml again
     Vectors,
 }
@@ -50,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test { nightly } => test(nightly),
         Task::Sim { options } => sim(&options),
         Task::Bench { json } => bench(json),
+        Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
     }
 }
@@ -66,6 +69,9 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     // With the features of the whole workspace, so that nothing but our own crates is built again.
     let planted = ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
     step("planted faults", cargo(&planted))?;
+    if nightly {
+        sanitize()?;
+    }
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", doc)?;
@@ -88,6 +94,24 @@ fn bench(json: bool) -> anyhow::Result<()> {
     }
     step("bench hash", cargo(&hash))?;
     step("bench committee", cargo(&committee))
+}
+
+/// All `unsafe` of the project lies in the hash engines, so the sanitizer runs there. valgrind knows no AVX-512.
+fn sanitize() -> anyhow::Result<()> {
+    let target = host_target()?;
+    let mut tests = cargo(&["test", "-p", "fpga-hash", "--locked", "--target", &target]);
+    tests.args(["--target-dir", "target/sanitizer"]);
+    // Sanitizers are unstable flags of the pinned, stable compiler.
+    tests.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address").env("NIGHTLY", "1");
+    step("address sanitizer", tests)
+}
+
+/// The triple this machine compiles for.
+fn host_target() -> anyhow::Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
+    let text = String::from_utf8(output.stdout).context("rustc -vV is not text")?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
 }
 
 fn vectors() -> anyhow::Result<()> {
