@@ -1,7 +1,9 @@
-//! What the gate runs: cargo xtask test | bench | vectors.
+//! What the gate runs: cargo xtask test | contracts | bench | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
+
+mod contracts;
 
 use std::process::Command;
 
@@ -24,6 +26,15 @@ enum Task {
         #[arg(long)]
         nightly: bool,
     },
+    /// Solidity: formatting, build, artifacts, forge tests (part of `test`)
+    Contracts {
+        /// Also long fuzzing, slither and halmos
+        #[arg(long)]
+        nightly: bool,
+        /// Write artifacts and gas figures again
+        #[arg(long)]
+        update: bool,
+    },
     /// Benches: hashing, then committees of 7, 16 and 32 members beside full replication
     Bench {
         /// One JSON object per line
@@ -37,6 +48,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
+        Task::Contracts { nightly, update } => contracts::run(contracts::Options { nightly, update }),
         Task::Bench { json } => bench(json),
         Task::Vectors => vectors(),
     }
@@ -45,6 +57,7 @@ fn main() -> anyhow::Result<()> {
 fn test(nightly: bool) -> anyhow::Result<()> {
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    contracts::run(contracts::Options { nightly, update: false })?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
     if nightly {
         tests.env("NIGHTLY", "1");
