@@ -102,15 +102,9 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
     function announce(Announcement calldata announcement) external onlyOwner {
         _checkCommittee(announcement);
         _schedule.checkNext(announcement.epoch, announcement.activatesAt, announcementDelaySeconds);
-        EpochBlob.Head memory head;
-        head.members = announcement.members.length;
-        head.minimumShards = announcement.minimumShards;
-        head.quorum = announcement.quorum;
         Seating memory seating = _seat(announcement);
         if (BLS12381.isInfinity(seating.negatedSum)) revert KeysCancel();
-        head.committeeHash = keccak256(
-            abi.encode(announcement.epoch, head.members, head.minimumShards, head.quorum, keccak256(seating.keys))
-        );
+        EpochBlob.Head memory head = _makeHead(announcement, keccak256(seating.keys));
         (address blob, uint256 firstOffset) =
             EpochBlob.writeEpoch(head, seating.negatedSum, seating.others, seating.entries, announcement.newKeys);
         _placeKeys(announcement.newKeys, blob, firstOffset);
@@ -240,6 +234,17 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
         revert OwnerRequired();
     }
 
+    function _makeHead(Announcement calldata announcement, bytes32 keysHash)
+        private
+        pure
+        returns (EpochBlob.Head memory)
+    {
+        (uint256 n, uint256 k, uint256 q) =
+            (announcement.members.length, announcement.minimumShards, announcement.quorum);
+        bytes32 committeeHash = keccak256(abi.encode(announcement.epoch, n, k, q, keysHash));
+        return EpochBlob.Head({ committeeHash: committeeHash, members: n, minimumShards: k, quorum: q });
+    }
+
     /// @dev What comes of looking at each seat: all padded keys in seat order, and where each is.
     struct Seating {
         bytes keys;
@@ -323,6 +328,7 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
     {
         blob = _schedule.records[epoch].blob();
         if (blob == address(0)) revert UnknownEpoch(epoch);
+        // slither-disable-next-line unused-return (only one of the two points is needed)
         (negatedSum,) = BLS12381.newSum();
         (committeeHash, numbers) = blob.readHead(negatedSum);
     }

@@ -12,6 +12,7 @@ mod answer;
 mod batch;
 mod process;
 mod rollup;
+pub mod sim;
 mod wait;
 
 pub use answer::{Answer, Certified, metric};

@@ -16,7 +16,7 @@ use crate::step;
 /// Contracts whose artifacts are committed.
 const ARTIFACTS: [&str; 3] = ["CommitteeRegistry", "CertificateVerifier", "CommitteeTimelock"];
 /// Python tools of the nightly run, pinned.
-const PYTHON_TOOLS: [&str; 2] = ["slither-analyzer==0.11.5", "halmos==0.3.3"];
+const PYTHON_TOOLS: [&str; 2] = ["slither-analyzer==0.11.6", "halmos==0.3.3"];
 
 /// What to do beyond the checks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +32,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let folder = folder();
     install(&folder)?;
     step("contracts: formatting", forge(&folder, &["fmt", "--check"]))?;
+    step("contracts: lints", forge(&folder, &["lint", "--deny", "warnings", "src"]))?;
     step("contracts: build", forge(&folder, &["build"]))?;
     for name in ARTIFACTS {
         artifact(&folder, name, options.update)?;

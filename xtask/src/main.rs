@@ -1,4 +1,4 @@
-//! What the gate runs: cargo xtask test | contracts | bench | vectors.
+//! What the gate runs: cargo xtask test | contracts | sim | bench | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
@@ -35,6 +35,12 @@ enum Task {
         #[arg(long)]
         update: bool,
     },
+    /// Seeds of the simulator: --seeds 10000 [--from S], or --seed S --trace (see --help of it)
+    Sim {
+        /// Passed on to the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Benches: hashing, then committees of 7, 16 and 32 members beside full replication
     Bench {
         /// One JSON object per line
@@ -45,10 +51,16 @@ enum Task {
     Vectors,
 }
 
+/// Seeds of the simulator in the gate: about 5 minutes on two cores.
+const SIM_SEEDS: &str = "10000";
+/// In a nightly run.
+const SIM_SEEDS_NIGHTLY: &str = "1000000";
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
         Task::Contracts { nightly, update } => contracts::run(contracts::Options { nightly, update }),
+        Task::Sim { options } => sim(&options),
         Task::Bench { json } => bench(json),
         Task::Vectors => vectors(),
     }
@@ -59,15 +71,25 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
     contracts::run(contracts::Options { nightly, update: false })?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
+    tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
     if nightly {
         tests.env("NIGHTLY", "1");
     }
     step("tests", tests)?;
+    // With the features of the whole workspace, so that nothing but our own crates is built again.
+    let planted = ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
+    step("planted faults", cargo(&planted))?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", doc)?;
     println!("\nall checks passed");
     Ok(())
+}
+
+fn sim(options: &[String]) -> anyhow::Result<()> {
+    let mut run = cargo(&["run", "--quiet", "--locked", "-p", "e2e", "--bin", "sim", "--"]);
+    run.args(options);
+    step("simulator", run)
 }
 
 fn bench(json: bool) -> anyhow::Result<()> {

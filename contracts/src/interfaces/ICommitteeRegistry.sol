@@ -111,7 +111,7 @@ interface ICommitteeRegistry {
     /// @notice An epoch that had not begun will not begin.
     event EpochCancelled(uint64 indexed epoch);
     /// @notice Keys were stored ahead of an announcement.
-    event KeysStored(address blob, uint256 keys);
+    event KeysStored(address indexed blob, uint256 keys);
 
     /// @notice Epoch numbers rise.
     error EpochNotAbove(uint64 epoch, uint64 numbered);

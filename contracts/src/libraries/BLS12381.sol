@@ -132,8 +132,8 @@ library BLS12381 {
     /// @notice `expand_message_xmd` with SHA-256 to 128 bytes: five calls of the precompile.
     /// @param suite The domain separation tag, at most 255 bytes.
     function expandMessage(bytes memory message, bytes memory suite) internal view returns (bytes memory uniform) {
-        uint256 from = _expandMessage(message, suite);
         uniform = new bytes(128);
+        uint256 from = _expandMessage(message, suite);
         assembly ("memory-safe") {
             mcopy(add(uniform, 32), from, 128)
         }
@@ -145,7 +145,7 @@ library BLS12381 {
         if (suite.length > 255) revert SuiteTooLong(suite.length);
         bool done;
         assembly ("memory-safe") {
-            function next(input, inputBytes, index, mixed, to) -> hashed {
+            function link(input, inputBytes, index, mixed, to) -> hashed {
                 mstore(input, mixed)
                 mstore8(add(input, 32), index)
                 hashed := staticcall(gas(), SHA256, input, inputBytes, to, 32)
@@ -170,10 +170,10 @@ library BLS12381 {
             mcopy(add(input, 33), add(suite, 32), suiteBytes)
             mstore8(add(add(input, 33), suiteBytes), suiteBytes)
             let inputBytes := add(suiteBytes, 34)
-            done := and(next(input, inputBytes, 1, first, uniform), done)
-            done := and(next(input, inputBytes, 2, xor(first, mload(uniform)), add(uniform, 32)), done)
-            done := and(next(input, inputBytes, 3, xor(first, mload(add(uniform, 32))), add(uniform, 64)), done)
-            done := and(next(input, inputBytes, 4, xor(first, mload(add(uniform, 64))), add(uniform, 96)), done)
+            done := and(link(input, inputBytes, 1, first, uniform), done)
+            done := and(link(input, inputBytes, 2, xor(first, mload(uniform)), add(uniform, 32)), done)
+            done := and(link(input, inputBytes, 3, xor(first, mload(add(uniform, 32))), add(uniform, 64)), done)
+            done := and(link(input, inputBytes, 4, xor(first, mload(add(uniform, 64))), add(uniform, 96)), done)
         }
         if (!done) revert PrecompileRefused(SHA256);
     }

@@ -20,6 +20,7 @@ library Bitmap {
             bits -= (bits >> 1) & (type(uint256).max / 3);
             bits = (bits & (type(uint256).max / 5)) + ((bits >> 2) & (type(uint256).max / 5));
             bits = (bits + (bits >> 4)) & (type(uint256).max / 17);
+            // slither-disable-next-line divide-before-multiply (a constant: 1 in each byte)
             return (bits * (type(uint256).max / 255)) >> 248;
         }
     }

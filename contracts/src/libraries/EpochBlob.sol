@@ -168,6 +168,7 @@ library EpochBlob {
 
     /// @dev Takes the 16 zero bytes out of each coordinate. The length is a multiple of 256.
     function _unpad(bytes calldata padded) private pure returns (bytes memory keys) {
+        // slither-disable-next-line divide-before-multiply (the length is a multiple of 256)
         keys = new bytes(padded.length / 4 * 3);
         assembly ("memory-safe") {
             let to := add(keys, 32)
