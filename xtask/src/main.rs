@@ -1,7 +1,9 @@
-//! What the gate runs: cargo xtask test | sim | bench | vectors.
+//! What the gate runs: cargo xtask test | contracts | sim | bench | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
+
+mod contracts;
 
 use std::process::Command;
 
@@ -23,6 +25,15 @@ enum Task {
         /// Also the long versions of tests (100,000 random inputs per hash engine, large batches)
         #[arg(long)]
         nightly: bool,
+    },
+    /// Solidity: formatting, build, artifacts, forge tests (part of `test`)
+    Contracts {
+        /// Also long fuzzing, slither and halmos
+        #[arg(long)]
+        nightly: bool,
+        /// Write artifacts and gas figures again
+        #[arg(long)]
+        update: bool,
     },
     /// Seeds of the simulator: --seeds 10000 [--from S], or --seed S --trace (see --help of it)
     Sim {
@@ -50,6 +61,7 @@ const SIM_SEEDS_NIGHTLY: &str = "1000000";
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
+        Task::Contracts { nightly, update } => contracts::run(contracts::Options { nightly, update }),
         Task::Sim { options } => sim(&options),
         Task::Bench { json } => bench(json),
         Task::Sanitize => sanitize(),
@@ -60,6 +72,7 @@ fn main() -> anyhow::Result<()> {
 fn test(nightly: bool) -> anyhow::Result<()> {
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    contracts::run(contracts::Options { nightly, update: false })?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
     tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
     if nightly {
