@@ -14,6 +14,7 @@ use attest::{
     Address, Committee, CommitteeFile, Domain, Epoch, MemberEntry, RollupId, SubmitterKey, Thresholds,
 };
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use tokio::net::TcpListener;
 
 use crate::clock::{Clock, SystemClock};
@@ -30,6 +31,27 @@ pub const DEVNET_CHAIN_ID: u64 = 1337;
 /// Password of the keystores: they guard nothing.
 const DEVNET_PASSWORD: &str = "devnet";
 
+/// What members speak to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// TCP, Noise and Yamux.
+    #[default]
+    Tcp,
+    /// QUIC.
+    Quic,
+}
+
+impl Transport {
+    /// A free port of this machine.
+    fn loopback(self) -> Multiaddr {
+        let address = Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::LOCALHOST));
+        match self {
+            Transport::Tcp => address.with(Protocol::Tcp(0)),
+            Transport::Quic => address.with(Protocol::Udp(0)).with(Protocol::QuicV1),
+        }
+    }
+}
+
 /// What kind of devnet.
 #[derive(Clone, Debug)]
 pub struct DevnetConfig {
@@ -39,6 +61,8 @@ pub struct DevnetConfig {
     pub directory: PathBuf,
     /// Applied to every member's configuration before it starts.
     pub adjust: fn(&mut NodeConfig),
+    /// What members speak to each other.
+    pub transport: Transport,
     /// How members disperse.
     pub dispersal: Dispersal,
     /// Compute threads of the process; 0 means one for each processor.
@@ -54,6 +78,7 @@ impl DevnetConfig {
             thresholds,
             directory: directory.into(),
             adjust: |_| {},
+            transport: Transport::Tcp,
             dispersal: Dispersal::Coded,
             compute_threads: 0,
             clock: Arc::new(SystemClock::new()),
@@ -84,7 +109,7 @@ impl Devnet {
         for seat in 0..n {
             let directory = member_directory(&config.directory, seat);
             let keys = load_or_create(&directory.join("keys"), &password)?;
-            let listen = loopback(0);
+            let listen = config.transport.loopback();
             let bound = Bound::listen(&keys.network, std::slice::from_ref(&listen)).await?;
             let api = listen_api(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
             starting.push((keys, bound, api));
@@ -271,11 +296,6 @@ type Starting = (NodeKeys, Bound, TcpListener);
 
 fn member_directory(directory: &Path, seat: u16) -> PathBuf {
     directory.join(format!("member-{seat}"))
-}
-
-fn loopback(port: u16) -> Multiaddr {
-    use libp2p::multiaddr::Protocol;
-    Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::LOCALHOST)).with(Protocol::Tcp(port))
 }
 
 fn load_or_create(directory: &Path, password: &Password) -> anyhow::Result<NodeKeys> {

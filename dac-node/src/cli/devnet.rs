@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::client::{Bar, failure};
 use crate::api::Backend;
 use crate::cli::{Failure, Output};
-use crate::devnet::{Devnet, DevnetConfig};
+use crate::devnet::{Devnet, DevnetConfig, Transport};
 use crate::service::{BatchRef, BatchStatus, Outcome};
 
 /// A real rollup block, so that the command needs no file.
@@ -40,6 +40,9 @@ pub struct Args {
     /// Members to stop before the batch is read back [default: n - q]
     #[arg(long, value_name = "M")]
     pub stop: Option<u16>,
+    /// What members speak to each other
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
     /// Stay up and print URLs
     #[arg(long)]
     pub serve: bool,
@@ -106,7 +109,11 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let directory = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     super::runtime()?.block_on(async {
         let spinner = output.spinner("starting members");
-        let devnet = Devnet::start(DevnetConfig::new(thresholds, &directory)).await;
+        let devnet = Devnet::start(DevnetConfig {
+            transport: args.transport,
+            ..DevnetConfig::new(thresholds, &directory)
+        })
+        .await;
         spinner.finish_and_clear();
         let mut devnet = devnet.map_err(|error| cannot_start(&error))?;
         show_members(&devnet, output);

@@ -1,0 +1,246 @@
+//! One attachment of a device: its self-test, and packets in flight.
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use fpga_hash::{Digest, Hasher};
+
+use super::batch::{Batch, Messages, Prefixed, Shape};
+use super::items_max;
+use super::request::{Answer, Request};
+use crate::packet::{HEADER_BYTES, Header, Limits, Opcode, Status, VERSION, checksum};
+use crate::registers::{BUILD, CAPABILITIES, Capabilities, ERRORS, ID, ID_VALUE, SELF_TEST};
+use crate::{Device, Fault};
+
+/// Lengths of the self-test's messages: around one and two blocks of 136 bytes, the nodes' and the leaves'.
+const SELF_TEST_LENGTHS: [usize; 9] = [0, 1, 64, 65, 135, 136, 137, 272, 1025];
+
+/// Messages of each length, as far as the device takes so many at once.
+const SELF_TEST_MESSAGES: usize = 7;
+
+/// A device that passed its self-test, or is in it.
+#[derive(Debug)]
+pub(super) struct Session<D> {
+    device: D,
+    limits: Limits,
+    attachment: u64,
+    timeout: Duration,
+    next_tag: u64,
+    in_flight: Vec<InFlight>,
+    packet: Vec<u8>,
+    answered: u64,
+}
+
+/// A packet that was sent and not answered.
+#[derive(Debug)]
+struct InFlight {
+    tag: u64,
+    item_count: u32,
+    shape: Shape,
+    requests: Vec<Request>,
+}
+
+impl<D: Device> Session<D> {
+    /// Resets the device, reads who it is, and has it hash what software hashes too.
+    ///
+    /// # Errors
+    /// The first [`Fault`].
+    pub(super) fn attach(
+        mut device: D,
+        attachment: u64,
+        timeout: Duration,
+        software: &Arc<dyn Hasher>,
+    ) -> Result<Self, Fault> {
+        device.reset(timeout)?;
+        let limits = identify(&mut device, timeout)?;
+        // Tags of one attachment are never those of another: a reply that comes late does not fit.
+        let next_tag = attachment << 40;
+        let mut session = Self {
+            device,
+            limits,
+            attachment,
+            timeout,
+            next_tag,
+            in_flight: Vec::new(),
+            packet: Vec::new(),
+            answered: 0,
+        };
+        session.loopback()?;
+        for length in SELF_TEST_LENGTHS {
+            session.self_test(length, &**software)?;
+        }
+        match session.device.reg_read(ERRORS, timeout)? {
+            0 => Ok(session),
+            found => Err(Fault::WrongDevice { register: "sticky errors", expected: "0", found }),
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Packets answered since the device was opened.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Whether another packet can be sent without waiting for a reply.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.len() < usize::try_from(self.limits.packets_max).unwrap_or(usize::MAX)
+    }
+
+    /// Whether `next` fits into one packet with `requests`.
+    pub(super) fn fits(&self, requests: &[Request], next: &Request) -> bool {
+        let Some(first) = requests.first() else { return true };
+        let items: u64 = requests.iter().chain([next]).map(|request| u64::from(request.item_count)).sum();
+        first.shape == next.shape && items <= items_max(&self.limits, &first.shape) as u64
+    }
+
+    /// Sends requests of one shape as one packet.
+    ///
+    /// # Errors
+    /// [`Fault`]; the requests are dropped.
+    pub(super) fn send(&mut self, requests: Vec<Request>) -> Result<(), Fault> {
+        let Some(Shape { opcode, prefix, item_bytes }) = requests.first().map(|request| request.shape) else {
+            return Ok(());
+        };
+        let (tag, item_count) = (self.next_tag, requests.iter().map(|request| request.item_count).sum());
+        self.next_tag += 1;
+        self.packet.clear();
+        self.packet.resize(HEADER_BYTES, 0);
+        for request in &requests {
+            self.packet.extend_from_slice(&request.payload);
+        }
+        self.packet.resize(self.packet.len().next_multiple_of(HEADER_BYTES), 0);
+        let mut header = Header::request(opcode, prefix, tag, item_count, item_bytes);
+        header.payload_crc32c = checksum(&self.packet[HEADER_BYTES..]);
+        self.packet[..HEADER_BYTES].copy_from_slice(&header.encode());
+        self.device.write_stream(&self.packet, self.timeout)?;
+        let shape = Shape { opcode, prefix, item_bytes };
+        self.in_flight.push(InFlight { tag, item_count, shape, requests });
+        Ok(())
+    }
+
+    /// Waits for one reply and hands its digests out.
+    ///
+    /// # Errors
+    /// [`Fault`]: the session is over, the requests in flight are dropped with it.
+    pub(super) fn receive(&mut self) -> Result<(), Fault> {
+        let (packet, payload) = self.reply()?;
+        let (mut digests, _) = payload.as_chunks::<32>();
+        for request in packet.requests {
+            let (own, rest) = digests.split_at(usize::try_from(request.item_count).unwrap_or(usize::MAX));
+            digests = rest;
+            // A caller that is gone needs no answer.
+            let _gone = request.answer.send(Answer { digests: own.to_vec(), attachment: self.attachment });
+        }
+        self.answered += 1;
+        Ok(())
+    }
+
+    /// The next reply, checked in everything but its digests.
+    fn reply(&mut self) -> Result<(InFlight, Vec<u8>), Fault> {
+        let mut bytes = [0; HEADER_BYTES];
+        self.device.read_stream(&mut bytes, self.timeout)?;
+        let header = Header::decode(&bytes)?;
+        let status = header.check_reply()?;
+        let place = self.in_flight.iter().position(|packet| packet.tag == header.tag);
+        let place = place.ok_or(Fault::UnexpectedReply { tag: header.tag })?;
+        let packet = self.in_flight.remove(place);
+        if status != Status::Ok {
+            return Err(Fault::Refused { status });
+        }
+        let item_bytes = if packet.shape.opcode == Opcode::Loopback { packet.shape.item_bytes } else { 32 };
+        let is_ours = header.opcode == packet.shape.opcode.number() && header.item_bytes == item_bytes;
+        if header.item_count != packet.item_count || !is_ours {
+            return Err(Fault::WrongCounts { expected: packet.item_count, found: header.item_count });
+        }
+        // Bounded: consistent with the counts that were sent.
+        let payload_bytes = usize::try_from(header.padded_payload_bytes()).unwrap_or(usize::MAX);
+        let mut payload = vec![0; payload_bytes];
+        self.device.read_stream(&mut payload, self.timeout)?;
+        let found = checksum(&payload);
+        if found != header.payload_crc32c {
+            return Err(Fault::PayloadChecksum { expected: header.payload_crc32c, found });
+        }
+        Ok((packet, payload))
+    }
+
+    /// Sends bytes through the device and back.
+    fn loopback(&mut self) -> Result<(), Fault> {
+        if !self.limits.knows(Opcode::Loopback) {
+            return Ok(());
+        }
+        let bytes = self.limits.loopback_bytes_max().min(1024) / 8 * 8;
+        let shape = Shape { opcode: Opcode::Loopback, prefix: 0, item_bytes: bytes };
+        let payload = noise(bytes as usize);
+        let (answer, _nobody) = sync_channel(1);
+        self.send(vec![Request { shape, item_count: 1, payload: payload.clone(), answer }])?;
+        let (_, returned) = self.reply()?;
+        if returned.starts_with(&payload) { Ok(()) } else { Err(Fault::WrongDigest) }
+    }
+
+    /// Compares the device with software on messages of one length, with and without prefix.
+    fn self_test(&mut self, length: usize, software: &dyn Hasher) -> Result<(), Fault> {
+        let bytes = noise(length * SELF_TEST_MESSAGES);
+        let messages: Vec<&[u8]> =
+            (0..SELF_TEST_MESSAGES).map(|message| &bytes[message * length..][..length]).collect();
+        self.compare(&Messages(&messages), software)?;
+        if length > 0 {
+            self.compare(&Prefixed { prefix: 1, item_bytes: length, items: &bytes }, software)?;
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, batch: &impl Batch<Output = Digest>, software: &dyn Hasher) -> Result<(), Fault> {
+        let Some(shape) = batch.shape(&self.limits) else { return Ok(()) };
+        let items = SELF_TEST_MESSAGES.min(items_max(&self.limits, &shape));
+        let (mut payload, mut expected) = (Vec::new(), vec![Digest::default(); items]);
+        batch.pack(0..items, &shape, &mut payload);
+        batch.software(0..items, &mut expected, software);
+        let (answer, answered) = sync_channel(1);
+        let item_count = u32::try_from(items).expect("at most seven");
+        self.send(vec![Request { shape, item_count, payload, answer }])?;
+        self.receive()?;
+        match answered.try_recv() {
+            Ok(answer) if answer.digests == expected => Ok(()),
+            _ => Err(Fault::WrongDigest),
+        }
+    }
+}
+
+/// Reads who answers, and what it can do.
+fn identify(device: &mut impl Device, timeout: Duration) -> Result<Limits, Fault> {
+    let wrong = |register, expected, found| Err(Fault::WrongDevice { register, expected, found });
+    let id = device.reg_read(ID, timeout)?;
+    if id != ID_VALUE {
+        return wrong("id", "0x48434144", id);
+    }
+    let build = device.reg_read(BUILD, timeout)?;
+    if build.to_le_bytes()[0] != VERSION {
+        return wrong("build", "version 1 in bits 7 to 0", build);
+    }
+    for pattern in [0x0123_4567, 0xffff_0000] {
+        device.reg_write(SELF_TEST, pattern, timeout)?;
+        let found = device.reg_read(SELF_TEST, timeout)?;
+        if found != !pattern {
+            return wrong("self-test", "the complement of what was written", found);
+        }
+    }
+    let capabilities = device.reg_read(CAPABILITIES, timeout)?;
+    match Capabilities::decode(capabilities).limits() {
+        Some(limits) => Ok(limits),
+        None => wrong("capabilities", "sane limits", capabilities),
+    }
+}
+
+/// Bytes without a pattern that a stuck wire could imitate; the same every time.
+fn noise(bytes: usize) -> Vec<u8> {
+    let words = (0..bytes.div_ceil(8) as u64).flat_map(|word| super::splitmix(word + 1).to_le_bytes());
+    words.take(bytes).collect()
+}

@@ -1,0 +1,24 @@
+//! The one place where this crate reads the clock: how much of a timeout is left.
+
+use std::time::{Duration, Instant};
+
+/// A point in time that no wait goes beyond.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    /// `timeout` from now.
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Self(now() + timeout)
+    }
+
+    /// What is left; `None` when the point has passed.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0.checked_duration_since(now()).filter(|left| !left.is_zero())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "deadlines of device I/O are real time by nature")]
+fn now() -> Instant {
+    Instant::now()
+}

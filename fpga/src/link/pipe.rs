@@ -1,0 +1,189 @@
+//! A byte pipe with deadlines: a socket or a serial line, never blocking longer than it was told.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use crate::DeviceError;
+use crate::deadline::Deadline;
+
+/// Bits a second of a serial line (demonstrations only).
+const SERIAL_BITS_PER_SECOND: u32 = 3_000_000;
+
+/// One open pipe. Closed when dropped.
+#[derive(Debug)]
+pub struct Pipe(OwnedFd);
+
+impl Pipe {
+    /// Connects to `HOST:PORT`; each address gets the whole timeout.
+    ///
+    /// # Errors
+    /// [`DeviceError::Io`].
+    pub fn tcp(place: &str, timeout: Duration) -> Result<Self, DeviceError> {
+        let operation = "connect";
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in place.to_socket_addrs().map_err(DeviceError::io("resolve"))? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(stream) => return Self::of_tcp(stream).map_err(DeviceError::io(operation)),
+                Err(error) => last = error,
+            }
+        }
+        Err(DeviceError::Io { operation, source: last })
+    }
+
+    /// Takes an open connection.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn of_tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self(stream.into()))
+    }
+
+    /// Connects to a socket in the file system.
+    ///
+    /// # Errors
+    /// [`DeviceError::Io`].
+    pub fn unix(path: &Path) -> Result<Self, DeviceError> {
+        let stream = UnixStream::connect(path).map_err(DeviceError::io("connect"))?;
+        Self::of_unix(stream).map_err(DeviceError::io("connect"))
+    }
+
+    /// Takes an open connection.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn of_unix(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self(stream.into()))
+    }
+
+    /// Opens a serial line, raw: 8 bits, no parity, no flow control, no echo.
+    ///
+    /// # Errors
+    /// [`DeviceError::Io`].
+    pub fn serial(path: &Path) -> Result<Self, DeviceError> {
+        let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits();
+        let flags = i32::try_from(flags).expect("these flags are below 2^31");
+        let line = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+        let line = line.map_err(DeviceError::io("open"))?;
+        set_raw(&line)
+            .map_err(|errno| DeviceError::Io { operation: "set up the line", source: errno.into() })?;
+        Ok(Self(line.into()))
+    }
+
+    /// Takes an open descriptor, the other end of a serial line for instance.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn of_file(file: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&file, true)?;
+        Ok(Self(file))
+    }
+
+    /// Reads what is there, at least one byte.
+    pub(crate) fn read(&self, bytes: &mut [u8], deadline: Deadline) -> Result<usize, DeviceError> {
+        let operation = "read";
+        loop {
+            match rustix::io::read(&self.0, &mut *bytes) {
+                Ok(0) => return Err(DeviceError::Closed { operation }),
+                Ok(count) => return Ok(count),
+                Err(errno) => self.after(errno, operation, PollFlags::IN, deadline)?,
+            }
+        }
+    }
+
+    /// Reads what is there now; `None` when nothing is.
+    pub(crate) fn read_now(&self, bytes: &mut [u8]) -> Result<Option<usize>, DeviceError> {
+        let operation = "read";
+        match rustix::io::read(&self.0, bytes) {
+            Ok(0) => Err(DeviceError::Closed { operation }),
+            Ok(count) => Ok(Some(count)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(errno) => Err(failed(errno, operation)),
+        }
+    }
+
+    /// Writes what fits now; 0 when nothing does.
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> Result<usize, DeviceError> {
+        match rustix::io::write(&self.0, bytes) {
+            Ok(count) => Ok(count),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(errno) => Err(failed(errno, "write")),
+        }
+    }
+
+    /// Writes all of `bytes`.
+    pub(crate) fn write(&self, bytes: &[u8], deadline: Deadline) -> Result<(), DeviceError> {
+        let (operation, mut done) = ("write", 0);
+        while done < bytes.len() {
+            match rustix::io::write(&self.0, &bytes[done..]) {
+                Ok(count) => done += count,
+                Err(errno) => self.after(errno, operation, PollFlags::OUT, deadline)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until bytes can be read, or written if `to_write`.
+    pub(crate) fn wait(&self, to_write: bool) -> Result<(), DeviceError> {
+        let flags = if to_write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        let mut ready = [PollFd::from_borrowed_fd(self.0.as_fd(), flags)];
+        match poll(&mut ready, None) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(failed(errno, "wait")),
+        }
+    }
+
+    /// What an error number means: wait and try again, or give up.
+    fn after(
+        &self,
+        errno: Errno,
+        operation: &'static str,
+        flags: PollFlags,
+        deadline: Deadline,
+    ) -> Result<(), DeviceError> {
+        match errno {
+            Errno::INTR => return Ok(()),
+            Errno::AGAIN => {}
+            errno => return Err(failed(errno, operation)),
+        }
+        let timed_out = DeviceError::TimedOut { operation, done: 0, wanted: 1 };
+        let Some(left) = deadline.left() else { return Err(timed_out) };
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut ready = [PollFd::from_borrowed_fd(self.0.as_fd(), flags)];
+        match poll(&mut ready, Some(&left)) {
+            Ok(0) => Err(timed_out),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(failed(errno, operation)),
+        }
+    }
+}
+
+fn set_raw(line: impl AsFd) -> rustix::io::Result<()> {
+    let mut settings = tcgetattr(&line)?;
+    settings.make_raw();
+    settings.set_speed(SERIAL_BITS_PER_SECOND)?;
+    tcsetattr(&line, OptionalActions::Now, &settings)
+}
+
+fn failed(errno: Errno, operation: &'static str) -> DeviceError {
+    match errno {
+        // EIO is how a terminal says that its other end hung up.
+        Errno::PIPE | Errno::CONNRESET | Errno::IO => DeviceError::Closed { operation },
+        errno => DeviceError::Io { operation, source: errno.into() },
+    }
+}

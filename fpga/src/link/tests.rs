@@ -1,0 +1,214 @@
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::{Header, Opcode, checksum};
+use crate::registers::{ERRORS, ID, ID_VALUE, SELF_TEST};
+use crate::{Device, DeviceError, DeviceName, Model};
+
+const LONG: Duration = Duration::from_secs(10);
+
+fn any_frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 1..=STREAM_BYTES_MAX).prop_map(Frame::Stream),
+        any::<u16>().prop_map(|address| Frame::Read { address, value: 0 }),
+        any::<(u16, u32)>().prop_map(|(address, value)| Frame::Write { address, value }),
+        any::<u32>().prop_map(|number| Frame::Reset { number }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn frames_round_trip_however_the_pipe_cuts_them(
+        frames in proptest::collection::vec(any_frame(), 1..6),
+        idle in 0usize..20,
+        cut in 1usize..5000,
+    ) {
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            frame.encode(false, &mut bytes);
+            bytes.resize(bytes.len() + idle, 0);
+        }
+        let (mut decoder, mut decoded) = (Decoder::of_host(), Vec::new());
+        for part in bytes.chunks(cut) {
+            decoder.push(part);
+            while let Some(frame) = decoder.next_frame().unwrap() {
+                decoded.push(frame);
+            }
+        }
+        prop_assert_eq!(decoded, frames);
+        prop_assert_eq!(decoder.pending_bytes(), 0);
+    }
+
+    #[test]
+    fn any_bytes_are_frames_or_refused_and_a_reset_is_found_behind_them(
+        noise in proptest::collection::vec(1u8.., 0..9000),
+        number: u32,
+    ) {
+        let mut decoder = Decoder::of_host();
+        decoder.push(&noise);
+        let mut is_lost = false;
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => {
+                    is_lost = true;
+                    break;
+                }
+            }
+        }
+        let mut reset = vec![0; RESYNC_BYTES];
+        Frame::Reset { number }.encode(false, &mut reset);
+        decoder.push(&reset);
+        let mut last = None;
+        loop {
+            if is_lost {
+                prop_assert!(decoder.seek_reset());
+                is_lost = false;
+            }
+            match decoder.next_frame() {
+                Ok(Some(frame)) => last = Some(frame),
+                Ok(None) => break,
+                Err(_) => is_lost = true,
+            }
+        }
+        prop_assert_eq!(last, Some(Frame::Reset { number }));
+    }
+}
+
+#[test]
+fn frames_have_the_documented_bytes_and_near_misses_are_refused() {
+    let mut bytes = Vec::new();
+    Frame::Write { address: 0x0130, value: 0x0403_0201 }.encode(false, &mut bytes);
+    Frame::Stream(vec![9]).encode(true, &mut bytes);
+    assert_eq!(bytes, [3, 0, 0x30, 1, 1, 2, 3, 4, 0x81, 0, 0, 0, 1, 0, 0, 0, 9]);
+    for head in [
+        [0x81, 0, 0, 0, 1, 0, 0, 0],
+        [1, 1, 0, 0, 1, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 1, 0x10, 0, 0],
+        [1, 0, 1, 0, 1, 0, 0, 0],
+        [2, 0, 0, 0, 1, 0, 0, 0],
+        [5, 0, 0, 0, 0, 0, 0, 0],
+    ] {
+        let mut decoder = Decoder::of_host();
+        decoder.push(&head);
+        assert_eq!(decoder.next_frame(), Err(FrameError { head }));
+    }
+}
+
+/// A model behind a socket pair, until the host goes.
+fn served() -> (Link, std::thread::JoinHandle<()>) {
+    let (host, device) = UnixStream::pair().unwrap();
+    let server =
+        std::thread::spawn(move || serve(&Pipe::of_unix(device).unwrap(), &mut Model::keccak()).unwrap());
+    (Link::new(Pipe::of_unix(host).unwrap()), server)
+}
+
+fn loopback(link: &mut Link, tag: u64) {
+    let payload: Vec<u8> = (0..4096u32).map(|byte| (byte * 7 + 1).to_le_bytes()[0]).collect();
+    let mut header = Header::request(Opcode::Loopback, 0, tag, 1, 4096);
+    header.payload_crc32c = checksum(&payload);
+    link.write_stream(&[header.encode().as_slice(), &payload].concat(), LONG).unwrap();
+    let mut reply = [0; 64 + 4096];
+    link.read_stream(&mut reply, LONG).unwrap();
+    assert_eq!(Header::decode(reply.first_chunk().unwrap()).unwrap().tag, tag);
+    assert_eq!(&reply[64..], payload);
+}
+
+#[test]
+fn streams_and_registers_cross_a_socket() {
+    let (mut link, server) = served();
+    link.reset(LONG).unwrap();
+    assert_eq!(link.reg_read(ID, LONG).unwrap(), ID_VALUE);
+    link.reg_write(SELF_TEST, 5, LONG).unwrap();
+    assert_eq!(link.reg_read(SELF_TEST, LONG).unwrap(), !5);
+    for tag in 0..10 {
+        loopback(&mut link, tag);
+    }
+    drop(link);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_reset_finds_the_way_back_from_noise_and_from_a_cut_frame() {
+    let (mut link, server) = served();
+    let mut cut = Vec::new();
+    Frame::Stream(vec![1; STREAM_BYTES_MAX]).encode(false, &mut cut);
+    for noise in [&[0xff; 100], &cut[..50], &cut[..]] {
+        link.disturb(noise);
+        link.reset(LONG).unwrap();
+        assert_eq!(link.reg_read(ERRORS, LONG).unwrap(), 0, "power-on");
+        loopback(&mut link, 1);
+    }
+    drop(link);
+    server.join().unwrap();
+}
+
+#[test]
+fn what_was_sent_before_a_reset_is_not_read_after_it() {
+    let (mut link, server) = served();
+    link.reset(LONG).unwrap();
+    let header = Header::request(Opcode::Loopback, 0, 77, 1, 0).encode();
+    link.write_stream(&[header; 5].concat(), LONG).unwrap();
+    link.reset(LONG).unwrap();
+    loopback(&mut link, 78);
+    drop(link);
+    server.join().unwrap();
+}
+
+#[test]
+fn waits_end_at_their_deadline_and_a_closed_pipe_is_closed() {
+    let (mut link, _server) = served();
+    link.reset(LONG).unwrap();
+    let waited = link.read_stream(&mut [0; 64], Duration::from_millis(5));
+    assert!(matches!(waited, Err(DeviceError::TimedOut { done: 0, wanted: 64, .. })), "{waited:?}");
+    let (host, device) = UnixStream::pair().unwrap();
+    drop(device);
+    let mut link = Link::new(Pipe::of_unix(host).unwrap());
+    assert!(matches!(link.reset(LONG), Err(DeviceError::Closed { .. })));
+}
+
+#[test]
+fn a_serial_line_carries_every_byte_value() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let board = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&board).unwrap();
+    unlockpt(&board).unwrap();
+    let path = ptsname(&board, Vec::new()).unwrap().into_string().unwrap();
+    let mut link = Link::new(Pipe::serial(path.as_ref()).unwrap());
+    let board = Pipe::of_file(board).unwrap();
+    let server = std::thread::spawn(move || serve(&board, &mut Model::keccak()));
+    link.reset(LONG).unwrap();
+    for tag in 0..3 {
+        loopback(&mut link, tag);
+    }
+    drop(link);
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_socket_in_the_file_system_serves_one_host_after_the_other_and_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("card");
+    let listener = Listener::bind(&DeviceName::Unix(path.clone())).unwrap();
+    assert_eq!(listener.name().unwrap(), DeviceName::Unix(path.clone()));
+    let server = std::thread::spawn(move || {
+        let mut model = Model::keccak();
+        for _ in 0..2 {
+            serve(&listener.accept().unwrap(), &mut model).unwrap();
+        }
+    });
+    for _ in 0..2 {
+        let mut link = Link::new(Pipe::unix(&path).unwrap());
+        link.reset(LONG).unwrap();
+        loopback(&mut link, 3);
+    }
+    server.join().unwrap();
+    assert!(!path.exists());
+}
