@@ -1,9 +1,10 @@
-//! What the gate runs: cargo xtask test | contracts | sim | bench | vectors.
+//! What the gate runs: cargo xtask test | contracts | rtl | bitstream | sim | fuzz | bench | sanitize | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
 
 mod contracts;
+mod fuzz;
 
 use std::process::Command;
 
@@ -41,6 +42,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// libFuzzer over every decoder of bytes from the network or a disk
+    Fuzz {
+        /// For all targets together
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// One target only
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Benches: hashing, then committees of 7, 16 and 32 members beside full replication
     Bench {
         /// One JSON object per line
@@ -58,11 +68,17 @@ const SIM_SEEDS: &str = "10000";
 /// In a nightly run.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
 
+/// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
+const FUZZ_INPUTS: &str = "20000";
+
+const FUZZ_SECONDS_NIGHTLY: u64 = 3_600;
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
         Task::Contracts { nightly, update } => contracts::run(contracts::Options { nightly, update }),
         Task::Sim { options } => sim(&options),
+        Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
         Task::Bench { json } => bench(json),
         Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
@@ -75,15 +91,18 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     contracts::run(contracts::Options { nightly, update: false })?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
     tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
+    tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
     if nightly {
         tests.env("NIGHTLY", "1");
     }
     step("tests", tests)?;
     // With the features of the whole workspace, so that nothing but our own crates is built again.
-    let planted = ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
+    let planted =
+        ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
     step("planted faults", cargo(&planted))?;
     if nightly {
         sanitize()?;
+        fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
     }
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
