@@ -10,6 +10,7 @@
 
 mod answer;
 mod batch;
+pub mod fuzz;
 mod process;
 mod rollup;
 pub mod sim;
