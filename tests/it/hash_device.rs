@@ -1,7 +1,7 @@
 //! A committee whose hash device is the simulated gateware: it certifies, and nothing that the device does costs a batch.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use attest::Thresholds;
@@ -17,11 +17,8 @@ fn now() -> u64 {
     SystemClock::new().now().unix_seconds
 }
 
-/// A simulated card in its own process; killed when dropped, its socket removed.
-struct Card {
-    process: Child,
-    socket: PathBuf,
-}
+/// A simulated card in its own process; killed when dropped.
+struct Card(Child);
 
 impl Card {
     fn start(socket: &Path, fault: &[&str]) -> Card {
@@ -32,16 +29,15 @@ impl Card {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         // What is missing (Verilator, for instance) the card has said on standard error.
         assert_eq!(line, "listening\n", "the simulated card did not start");
-        Card { process, socket: socket.to_owned() }
+        Card(process)
     }
 }
 
 impl Drop for Card {
     fn drop(&mut self) {
         // It may be gone already.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-        let _gone = std::fs::remove_file(&self.socket);
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
     }
 }
 
