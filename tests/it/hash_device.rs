@@ -17,6 +17,11 @@ fn now() -> u64 {
     SystemClock::new().now().unix_seconds
 }
 
+/// What the device has hashed with Keccak.
+fn by_device(metrics: &str, name: &str) -> f64 {
+    metric(metrics, name, &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")])
+}
+
 /// A simulated card in its own process; killed when dropped.
 struct Card(Child);
 
@@ -112,21 +117,10 @@ async fn a_committee_on_the_simulated_gateware_certifies_a_real_batch_with_its_d
     committee.wait_attached().await;
     committee.certifies(&real_batch("scroll-block-03.json")).await;
     let text = committee.metrics().await;
-    let by_device = metric(
-        &text,
-        "dac_hash_messages_total",
-        &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")],
-    );
-    let device_bytes = metric(
-        &text,
-        "dac_hash_bytes_total",
-        &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")],
-    );
+    let messages = by_device(&text, "dac_hash_messages_total");
+    let bytes = by_device(&text, "dac_hash_bytes_total");
     // Every member hashes at least its decoded pieces and the batch's: more than a batch, in leaves of 1 KiB.
-    assert!(
-        by_device > 2_000.0 && device_bytes > 517_840.0 * 4.0,
-        "{by_device} messages, {device_bytes} bytes"
-    );
+    assert!(messages > 2_000.0 && bytes > 517_840.0 * 4.0, "{messages} messages, {bytes} bytes");
     let poseidon = [("seat", "0"), ("engine", "fpga"), ("function", "poseidon")];
     assert_eq!(metric(&text, "dac_hash_messages_total", &poseidon), 0.0, "the device has no Poseidon");
     for line in text.lines().filter(|line| line.starts_with("dac_hash_device_faults_total")) {
@@ -145,13 +139,11 @@ async fn no_fault_of_the_device_costs_a_batch_and_it_comes_back_after_a_good_sel
 
     // Killed while a batch is being hashed.
     let batch = real_batch("scroll-block-03.json");
-    let before =
-        metric(&committee.metrics().await, "dac_hash_messages_total", &[("seat", "0"), ("engine", "fpga")]);
+    let before = by_device(&committee.metrics().await, "dac_hash_messages_total");
     let (rollup, api) = (committee.process.rollup(), committee.process.api()[0].clone());
     let killed = async {
         until("the device has begun", || async {
-            let text = rollup.get(&api, "/metrics").await.text();
-            let hashed = metric(&text, "dac_hash_messages_total", &[("seat", "0"), ("engine", "fpga")]);
+            let hashed = by_device(&rollup.get(&api, "/metrics").await.text(), "dac_hash_messages_total");
             (hashed > before).then_some(())
         })
         .await;
@@ -168,12 +160,15 @@ async fn no_fault_of_the_device_costs_a_batch_and_it_comes_back_after_a_good_sel
         ("corrupt-header", "corrupt_header"),
         ("corrupt-payload", "corrupt_payload"),
     ] {
-        let _card = Card::start(&socket, &[fault, SPARED]);
+        let card = Card::start(&socket, &[fault, SPARED]);
         committee.wait_attached().await;
         let (faults, attachments) = (committee.faults(kind).await, committee.attachments().await);
         committee.certifies_through(kind, faults).await;
         committee.wait_attached().await;
         assert!(committee.attachments().await > attachments, "{fault}: attached again, after a self-test");
+        let closed = committee.faults("closed").await;
+        drop(card);
+        committee.certifies_through("closed", closed).await;
     }
     committee.process.kill().unwrap();
 }

@@ -253,7 +253,8 @@ impl<D: Device> Device for FaultyDevice<D> {
 }
 
 /// An endpoint that breaks on purpose, to be served on a socket. What kills the device ([`Injected::Dead`],
-/// [`Injected::ShortRead`]) makes it silent here: a socket is closed by killing its process.
+/// [`Injected::ShortRead`]) makes it silent here: a socket is closed by killing its process. A late reply comes behind the
+/// next reset, when the host has given up.
 impl<E: Endpoint> Endpoint for FaultyDevice<InProcess<E>> {
     fn accept(&mut self, bytes: &[u8]) -> usize {
         match self.inner.write_stream(bytes, Duration::ZERO) {
@@ -266,7 +267,6 @@ impl<E: Endpoint> Endpoint for FaultyDevice<InProcess<E>> {
         if self.is_dead {
             return false;
         }
-        self.take_late();
         let pulled = self.pull(Duration::ZERO);
         output.extend(self.output.drain(..));
         pulled.is_ok()
@@ -284,5 +284,6 @@ impl<E: Endpoint> Endpoint for FaultyDevice<InProcess<E>> {
         self.output.clear();
         // Never fails in this process.
         let _reset = self.inner.reset(Duration::ZERO);
+        self.take_late();
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::device::{FaultPlan, FaultyDevice, InProcess, Injected};
 use crate::packet::{Header, Opcode, checksum};
 use crate::registers::{ERRORS, ID, ID_VALUE, SELF_TEST};
 use crate::{Device, DeviceError, DeviceName, Endpoint, Model};
@@ -268,4 +269,24 @@ fn a_socket_in_the_file_system_serves_one_host_after_the_other_and_is_removed() 
     }
     server.join().unwrap();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_late_reply_on_a_socket_times_out_and_comes_behind_the_reset() {
+    let (host, device) = UnixStream::pair().unwrap();
+    let plan = FaultPlan::limited(1, 1, &[Injected::Late], 1);
+    plan.start();
+    let mut late = FaultyDevice::new(InProcess::new(Model::keccak()), plan.into());
+    let server = std::thread::spawn(move || serve(&Pipe::of_unix(device).unwrap(), &mut late).unwrap());
+    let mut link = Link::new(Pipe::of_unix(host).unwrap());
+    let header = Header::request(Opcode::Loopback, 0, 77, 1, 0).encode();
+    link.write_stream(&header, LONG).unwrap();
+    let mut reply = [0; 64];
+    let waited = link.read_stream(&mut reply, Duration::from_millis(5));
+    assert!(matches!(waited, Err(DeviceError::TimedOut { .. })), "{waited:?}");
+    link.reset(LONG).unwrap();
+    link.read_stream(&mut reply, LONG).unwrap();
+    assert_eq!(Header::decode(&reply).unwrap().tag, 77);
+    drop(link);
+    server.join().unwrap();
 }
