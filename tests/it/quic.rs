@@ -39,7 +39,7 @@ async fn a_committee_on_quic_certifies_reads_and_takes_a_member_back() {
     devnet.stop_member(0).await.unwrap();
     let batch = real_batch("scroll-block-03.json");
     let answer = rollup.submit(&devnet.member(4).unwrap().api_url(), &batch, times).await;
-    let signers = answer.certified(&devnet.committee_path()).certificate.signers();
-    assert_eq!(signers, [2, 3, 4, 5, 6].map(attest::SeatIndex));
+    let certified = answer.certified(&devnet.committee_path());
+    assert_eq!(certified.certificate.signers(), [2, 3, 4, 5, 6].map(attest::SeatIndex));
     devnet.stop().await.unwrap();
 }
