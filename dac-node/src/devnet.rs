@@ -19,8 +19,9 @@ use tokio::net::TcpListener;
 
 use crate::clock::{Clock, SystemClock};
 use crate::compute::ComputePool;
-use crate::config::NodeConfig;
+use crate::config::{HashConfig, NodeConfig};
 use crate::engine::Dispersal;
+use crate::hash_engine::HashEngine;
 use crate::keystore::{self, Kdf, NodeKeys, Password};
 use crate::member::{Member, MemberParts, listen_api};
 use crate::net::Bound;
@@ -67,6 +68,8 @@ pub struct DevnetConfig {
     pub dispersal: Dispersal,
     /// Compute threads of the process; 0 means one for each processor.
     pub compute_threads: usize,
+    /// The hash engine that all members share.
+    pub hash: HashConfig,
     /// The members' clocks.
     pub clock: Arc<dyn Clock>,
 }
@@ -81,6 +84,7 @@ impl DevnetConfig {
             transport: Transport::Tcp,
             dispersal: Dispersal::Coded,
             compute_threads: 0,
+            hash: HashConfig::default(),
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -91,6 +95,7 @@ impl DevnetConfig {
 pub struct Devnet {
     config: DevnetConfig,
     compute: ComputePool,
+    hash: HashEngine,
     committee_file: CommitteeFile,
     committee: Committee,
     submitter: SubmitterKey,
@@ -119,8 +124,9 @@ impl Devnet {
         write(&config.directory.join("committee.json"), &committee_file.to_json())?;
         let submitter = load_or_create_submitter(&config.directory.join("submitter.json"), &password)?;
         let compute = ComputePool::new(config.compute_threads)?;
+        let hash = HashEngine::start(&config.hash).await?;
         let mut devnet =
-            Devnet { config, compute, committee_file, committee, submitter, members: Vec::new() };
+            Devnet { config, compute, hash, committee_file, committee, submitter, members: Vec::new() };
         for (seat, (keys, bound, api)) in (0u16..).zip(starting) {
             let member = devnet.start_member(seat, keys, bound, api).await?;
             devnet.members.push(Some(member));
@@ -143,6 +149,7 @@ impl Devnet {
             bound,
             api,
             compute: self.compute.clone(),
+            hash: self.hash.clone(),
             clock: self.config.clock.clone(),
             dispersal: self.config.dispersal,
         };
@@ -207,6 +214,11 @@ impl Devnet {
     /// The shared compute threads.
     pub fn compute(&self) -> &ComputePool {
         &self.compute
+    }
+
+    /// The shared hash engine.
+    pub fn hash(&self) -> &HashEngine {
+        &self.hash
     }
 
     /// The members' clocks.

@@ -1,8 +1,9 @@
-//! What the gate runs: cargo xtask test | sim | fuzz | bench | vectors.
+//! What the gate runs: cargo xtask test | contracts | rtl | bitstream | sim | fuzz | bench | sanitize | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
 
+mod contracts;
 mod fuzz;
 
 use std::process::Command;
@@ -26,6 +27,15 @@ enum Task {
         #[arg(long)]
         nightly: bool,
     },
+    /// Solidity: formatting, build, artifacts, forge tests (part of `test`)
+    Contracts {
+        /// Also long fuzzing, slither and halmos
+        #[arg(long)]
+        nightly: bool,
+        /// Write artifacts and gas figures again
+        #[arg(long)]
+        update: bool,
+    },
     /// Seeds of the simulator: --seeds 10000 [--from S], or --seed S --trace (see --help of it)
     Sim {
         /// Passed on to the simulator
@@ -47,6 +57,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// The hash engines under AddressSanitizer, 100,000 random inputs each; part of a nightly run
+    Sanitize,
     /// Writes tests/vectors, dac-node/openapi.json and dac-node/dac.example.toml again
     Vectors,
 }
@@ -64,9 +76,11 @@ const FUZZ_SECONDS_NIGHTLY: u64 = 3_600;
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
+        Task::Contracts { nightly, update } => contracts::run(contracts::Options { nightly, update }),
         Task::Sim { options } => sim(&options),
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
         Task::Bench { json } => bench(json),
+        Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
     }
 }
@@ -74,6 +88,7 @@ fn main() -> anyhow::Result<()> {
 fn test(nightly: bool) -> anyhow::Result<()> {
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    contracts::run(contracts::Options { nightly, update: false })?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
     tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
     tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
@@ -86,6 +101,7 @@ fn test(nightly: bool) -> anyhow::Result<()> {
         ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
     step("planted faults", cargo(&planted))?;
     if nightly {
+        sanitize()?;
         fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
     }
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
@@ -110,6 +126,24 @@ fn bench(json: bool) -> anyhow::Result<()> {
     }
     step("bench hash", cargo(&hash))?;
     step("bench committee", cargo(&committee))
+}
+
+/// All `unsafe` of the project lies in the hash engines, so the sanitizer runs there. valgrind knows no AVX-512.
+fn sanitize() -> anyhow::Result<()> {
+    let target = host_target()?;
+    let mut tests = cargo(&["test", "-p", "fpga-hash", "--locked", "--target", &target]);
+    tests.args(["--target-dir", "target/sanitizer"]);
+    // Sanitizers are unstable flags of the pinned, stable compiler.
+    tests.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address").env("NIGHTLY", "1");
+    step("address sanitizer", tests)
+}
+
+/// The triple this machine compiles for.
+fn host_target() -> anyhow::Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
+    let text = String::from_utf8(output.stdout).context("rustc -vV is not text")?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
 }
 
 fn vectors() -> anyhow::Result<()> {

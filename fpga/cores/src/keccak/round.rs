@@ -1,0 +1,172 @@
+//! One round of Keccak-f[1600] (FIPS 202, section 3.2) as three blocks of logic, one for each register stage of the core.
+//!
+//! Lane `(x, y)` of FIPS 202 is number `x + 5 * y` here; bit `z` is wire `z`. The XOR of a message block into the state is
+//! folded into the first two blocks, where the four-input tables of the smaller FPGAs have an input left: the column
+//! parities of the block enter [`ColumnParity`], its lanes enter [`ThetaRhoPi`]. A message starts from the zero state by
+//! leaving the old state out of both.
+
+use crate::prelude::*;
+
+/// Lanes of the state.
+pub const LANES: usize = 25;
+/// Lanes of a block of Keccak-256: 136 bytes.
+pub const RATE_LANES: usize = 17;
+/// Rounds of a permutation.
+pub const ROUNDS: usize = 24;
+
+/// Rotation of each lane in rho, `offsets[x + 5 * y]` (FIPS 202, algorithm 2).
+pub fn rotations() -> [u32; LANES] {
+    let mut offsets = [0; LANES];
+    let (mut x, mut y) = (1, 0);
+    for t in 0..24_u32 {
+        offsets[x + 5 * y] = ((t + 1) * (t + 2) / 2) % 64;
+        (x, y) = (y, (2 * x + 3 * y) % 5);
+    }
+    offsets
+}
+
+/// Bits 0, 1, 3, 7, 15, 31 and 63 of the round constant, lowest first: the only bits that are ever set (FIPS 202, algorithm 5).
+pub fn round_constants() -> [Word<7>; ROUNDS] {
+    let mut register = 1_u16;
+    [(); ROUNDS].map(|()| {
+        let mut constant = Word::default();
+        for bit in 0..7 {
+            constant = constant.replace_bit(bit, register & 1 == 1);
+            register <<= 1;
+            if register & 0x100 != 0 {
+                register ^= 0x171;
+            }
+        }
+        constant
+    })
+}
+
+/// First stage: the parity of each column, with the parities of a block to absorb.
+#[derive(Clone, Debug, Default, LogicBlock)]
+pub struct ColumnParity {
+    /// The state between two rounds.
+    pub state: [Signal<In, Lane>; 25],
+    /// Parities of the block to absorb, zero for none.
+    pub block: [Signal<In, Lane>; 5],
+    /// Leave the state out: the block is the first of a message.
+    pub fresh: Signal<In, Bit>,
+    /// Parity of column `x`.
+    pub columns: [Signal<Out, Lane>; 5],
+}
+
+impl Logic for ColumnParity {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for x in 0..5 {
+            self.columns[x].next = self.block[x].val();
+            if !self.fresh.val() {
+                self.columns[x].next = self.state[x].val()
+                    ^ self.state[x + 5].val()
+                    ^ self.state[x + 10].val()
+                    ^ self.state[x + 15].val()
+                    ^ self.state[x + 20].val()
+                    ^ self.block[x].val();
+            }
+        }
+    }
+}
+
+/// Second stage: theta's addition of the parities, the block's addition, then rho and pi, which are wires.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct ThetaRhoPi {
+    /// The state whose parities `columns` holds.
+    pub state: [Signal<In, Lane>; 25],
+    /// The block to absorb, zero for none.
+    pub block: [Signal<In, Lane>; 17],
+    /// Parities of the state with the block.
+    pub columns: [Signal<In, Lane>; 5],
+    /// The state after pi.
+    pub mixed: [Signal<Out, Lane>; 25],
+    rotated: [Signal<Local, Lane>; 5],
+    absorbed: [Signal<Local, Lane>; 25],
+    theta: [Signal<Local, Lane>; 25],
+    left: [Constant<Word<7>>; 25],
+    right: [Constant<Word<7>>; 25],
+}
+
+impl Default for ThetaRhoPi {
+    fn default() -> Self {
+        Self {
+            state: Default::default(),
+            block: Default::default(),
+            columns: Default::default(),
+            mixed: Default::default(),
+            rotated: Default::default(),
+            absorbed: Default::default(),
+            theta: Default::default(),
+            left: rotations().map(|offset| Constant::new(u64::from(offset).into())),
+            right: rotations().map(|offset| Constant::new(u64::from(64 - offset).into())),
+        }
+    }
+}
+
+impl Logic for ThetaRhoPi {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for x in 0..5 {
+            self.rotated[x].next = (self.columns[x].val() << 1) | (self.columns[x].val() >> 63);
+        }
+        for i in 0..17 {
+            self.absorbed[i].next = self.state[i].val() ^ self.block[i].val();
+        }
+        for i in 17..25 {
+            self.absorbed[i].next = self.state[i].val();
+        }
+        for x in 0..5 {
+            for y in 0..5 {
+                self.theta[x + 5 * y].next = self.absorbed[x + 5 * y].val()
+                    ^ self.columns[(x + 4) % 5].val()
+                    ^ self.rotated[(x + 1) % 5].val();
+            }
+        }
+        for x in 0..5 {
+            for y in 0..5 {
+                self.mixed[y + 5 * ((2 * x + 3 * y) % 5)].next = (self.theta[x + 5 * y].val()
+                    << self.left[x + 5 * y].val())
+                    | (self.theta[x + 5 * y].val() >> self.right[x + 5 * y].val());
+            }
+        }
+    }
+}
+
+/// Third stage: chi, and iota with the seven bits of [`round_constants`].
+#[derive(Clone, Debug, Default, LogicBlock)]
+pub struct ChiIota {
+    /// The state after pi.
+    pub mixed: [Signal<In, Lane>; 25],
+    /// The round's constant.
+    pub constant: Signal<In, Word<7>>,
+    /// The state after the round.
+    pub state: [Signal<Out, Lane>; 25],
+    inverted: [Signal<Local, Lane>; 25],
+    spread: Signal<Local, Lane>,
+}
+
+impl Logic for ChiIota {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.spread.next = self.constant.val().get_bits::<1>(0).to_bits::<64>()
+            | (self.constant.val().get_bits::<1>(1).to_bits::<64>() << 1)
+            | (self.constant.val().get_bits::<1>(2).to_bits::<64>() << 3)
+            | (self.constant.val().get_bits::<1>(3).to_bits::<64>() << 7)
+            | (self.constant.val().get_bits::<1>(4).to_bits::<64>() << 15)
+            | (self.constant.val().get_bits::<1>(5).to_bits::<64>() << 31)
+            | (self.constant.val().get_bits::<1>(6).to_bits::<64>() << 63);
+        for i in 0..25 {
+            self.inverted[i].next = !self.mixed[i].val();
+        }
+        for x in 0..5 {
+            for y in 0..5 {
+                self.state[x + 5 * y].next = self.mixed[x + 5 * y].val()
+                    ^ (self.inverted[(x + 1) % 5 + 5 * y].val() & self.mixed[(x + 2) % 5 + 5 * y].val());
+            }
+        }
+        self.state[0].next =
+            self.mixed[0].val() ^ (self.inverted[1].val() & self.mixed[2].val()) ^ self.spread.val();
+    }
+}

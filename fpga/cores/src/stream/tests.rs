@@ -1,0 +1,152 @@
+//! Streams lose, repeat and reorder nothing, whatever the stalls.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::fifo::Fifo;
+use super::skid::SkidBuffer;
+use super::width::{Narrow, Widen};
+use crate::bench::{Clocked, settle, tick};
+use crate::prelude::*;
+
+/// A circuit from one stream to another.
+trait Pipe: Clocked {
+    fn offer(&mut self, data: u64, valid: bool);
+    fn take(&mut self, ready: bool);
+    fn takes(&self) -> bool;
+    fn offers(&self) -> Option<u64>;
+}
+
+macro_rules! pipe {
+    ($type:ty) => {
+        impl Clocked for $type {
+            fn clock(&mut self) -> &mut Signal<In, Clock> {
+                &mut self.clock
+            }
+        }
+
+        impl Pipe for $type {
+            fn offer(&mut self, data: u64, valid: bool) {
+                self.sink.data.next = data.into();
+                self.sink.valid.next = valid;
+            }
+
+            fn take(&mut self, ready: bool) {
+                self.source.ready.next = ready;
+            }
+
+            fn takes(&self) -> bool {
+                self.sink.ready.val()
+            }
+
+            fn offers(&self) -> Option<u64> {
+                self.source.valid.val().then(|| self.source.data.val().value())
+            }
+        }
+    };
+}
+
+pipe!(SkidBuffer);
+pipe!(Fifo<3, 4>);
+pipe!(ThroughBytes);
+
+/// Narrow, then widen: what comes out is what went in.
+#[derive(Clone, Debug, Default, LogicBlock)]
+struct ThroughBytes {
+    clock: Signal<In, Clock>,
+    reset: Signal<In, Bit>,
+    sink: super::Sink,
+    source: super::Source,
+    narrow: Narrow,
+    widen: Widen,
+}
+
+impl Logic for ThroughBytes {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.narrow.clock.next = self.clock.val();
+        self.widen.clock.next = self.clock.val();
+        self.narrow.reset.next = self.reset.val();
+        self.widen.reset.next = self.reset.val();
+        self.narrow.sink.data.next = self.sink.data.val();
+        self.narrow.sink.valid.next = self.sink.valid.val();
+        self.sink.ready.next = self.narrow.sink.ready.val();
+        self.widen.byte.next = self.narrow.byte.val();
+        self.widen.byte_valid.next = self.narrow.byte_valid.val();
+        self.narrow.byte_ready.next = self.widen.byte_ready.val();
+        self.source.data.next = self.widen.source.data.val();
+        self.source.valid.next = self.widen.source.valid.val();
+        self.widen.source.ready.next = self.source.ready.val();
+    }
+}
+
+/// Every beat comes out once and in order; an offer stands until it is taken.
+fn check<P: Pipe>(mut pipe: P, stalls: &[(bool, bool)]) {
+    pipe.connect_all();
+    let mut inside = VecDeque::new();
+    let (mut next, mut standing) = (0x0123_4567_89ab_cdef_u64, None);
+    for (offers, takes) in stalls {
+        pipe.offer(next, *offers);
+        pipe.take(*takes);
+        settle(&mut pipe);
+        let offered = pipe.offers();
+        if standing.is_some() {
+            assert_eq!(offered, standing, "an offer changed before it was taken");
+        }
+        standing = offered;
+        if *takes && let Some(data) = offered {
+            assert_eq!(inside.pop_front(), Some(data));
+            standing = None;
+        }
+        if *offers && pipe.takes() {
+            inside.push_back(next);
+            next = next.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        }
+        tick(&mut pipe);
+    }
+    // Nothing stays inside for ever.
+    for _ in 0..200 {
+        pipe.offer(0, false);
+        pipe.take(true);
+        settle(&mut pipe);
+        if let Some(data) = pipe.offers() {
+            assert_eq!(inside.pop_front(), Some(data));
+        }
+        tick(&mut pipe);
+    }
+    assert!(inside.is_empty(), "{} beats were lost", inside.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn skid_buffer_keeps_order(stalls: Vec<(bool, bool)>) {
+        check(SkidBuffer::default(), &stalls);
+    }
+
+    #[test]
+    fn fifo_keeps_order(stalls in proptest::collection::vec(any::<(bool, bool)>(), 0..300)) {
+        check(Fifo::<3, 4>::default(), &stalls);
+    }
+
+    #[test]
+    fn width_changers_undo_each_other(stalls in proptest::collection::vec(any::<(bool, bool)>(), 0..300)) {
+        check(ThroughBytes::default(), &stalls);
+    }
+}
+
+#[test]
+fn a_skid_buffer_moves_a_beat_in_every_clock() {
+    let mut skid = SkidBuffer::default();
+    skid.connect_all();
+    for clock in 0..50 {
+        skid.offer(clock, true);
+        skid.take(true);
+        settle(&mut skid);
+        assert!(skid.takes());
+        assert_eq!(skid.offers(), clock.checked_sub(1));
+        tick(&mut skid);
+    }
+}
