@@ -65,12 +65,13 @@ enum Task {
 
 /// Seeds of the simulator in the gate: about 5 minutes on two cores.
 const SIM_SEEDS: &str = "10000";
-/// In a nightly run.
+/// Seeds of the simulator in a nightly run: about 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
 
 /// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
 const FUZZ_INPUTS: &str = "20000";
 
+/// Seconds of fuzzing with coverage in a nightly run, all decoders together.
 const FUZZ_SECONDS_NIGHTLY: u64 = 3_600;
 
 fn main() -> anyhow::Result<()> {
