@@ -77,7 +77,8 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     }
     step("tests", tests)?;
     // With the features of the whole workspace, so that nothing but our own crates is built again.
-    let planted = ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
+    let planted =
+        ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
     step("planted faults", cargo(&planted))?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
