@@ -11,6 +11,9 @@ use fpga_hash::{Hasher, Work};
 
 use crate::config::HashConfig;
 
+/// The pause before a device is tried again grows to this many times the first.
+const REATTACH_PAUSES_MAX: u32 = 60;
+
 /// The node's hash engine. Clones share it; so do members of one process, because a device has one owner.
 #[derive(Clone, Debug)]
 pub struct HashEngine {
@@ -41,8 +44,14 @@ impl HashEngine {
         }
         let device = config.device.as_deref().context("hash.engine = \"fpga\" needs hash.device")?;
         let device: DeviceName = device.parse().context("hash.device")?;
-        let recheck_one_in = config.recheck_one_in;
-        let accelerator = AcceleratorConfig { software, recheck_one_in, ..AcceleratorConfig::default() };
+        let accelerator = AcceleratorConfig {
+            software,
+            recheck_one_in: config.recheck_one_in,
+            timeout: config.device_timeout,
+            reattach_after: config.reattach_after,
+            reattach_after_max: config.reattach_after * REATTACH_PAUSES_MAX,
+            ..AcceleratorConfig::default()
+        };
         let accelerator =
             Arc::new(Accelerator::start(device, accelerator).context("no thread for the hash device")?);
         Ok(HashEngine { hasher: accelerator.clone(), accelerator: Some(accelerator) })

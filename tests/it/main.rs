@@ -5,6 +5,7 @@
 mod clients;
 mod expiry;
 mod full_disk;
+mod hash_device;
 mod killed;
 mod large;
 mod quic;

@@ -42,9 +42,22 @@ impl CommitteeProcess {
         thresholds: Thresholds,
         directory: &Path,
     ) -> anyhow::Result<CommitteeProcess> {
+        Self::start_with(program, thresholds, directory, None).await
+    }
+
+    /// The same with a hash device, by its name.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_with(
+        program: &str,
+        thresholds: Thresholds,
+        directory: &Path,
+        hash_device: Option<&str>,
+    ) -> anyhow::Result<CommitteeProcess> {
         let numbers = [thresholds.members(), thresholds.minimum_shards(), thresholds.quorum()];
         let mut command = Command::new(program);
-        command.arg(directory).args(numbers.map(|number| number.to_string()));
+        command.arg(directory).args(numbers.map(|number| number.to_string())).args(hash_device);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         tokio::task::spawn_blocking(move || {
             let child = command.spawn().context("cannot start the committee")?;

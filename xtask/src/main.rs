@@ -5,6 +5,7 @@
 
 mod contracts;
 mod fuzz;
+mod verilator;
 
 use std::process::Command;
 
@@ -87,6 +88,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn test(nightly: bool) -> anyhow::Result<()> {
+    verilator::install()?;
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
     contracts::run(contracts::Options { nightly, update: false })?;

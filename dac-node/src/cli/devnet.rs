@@ -46,9 +46,6 @@ pub struct Args {
     /// Members to stop before the batch is read back [default: n - q]
     #[arg(long, value_name = "M")]
     pub stop: Option<u16>,
-    /// What members speak to each other
-    #[arg(long, value_enum, default_value_t)]
-    pub transport: Transport,
     /// Hash on a device: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH; for instance a running `rtl-sim`
     #[arg(long, value_name = "DEVICE")]
     pub hash_device: Option<DeviceName>,

@@ -184,7 +184,7 @@ fn store(checker: &mut Checker, store: &StoreConfig, batch: ByteSize) {
 }
 
 fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {
-    let HashConfig { engine, device, recheck_one_in } = &config.hash;
+    let HashConfig { engine, device, recheck_one_in, device_timeout, reattach_after } = &config.hash;
     checker.require(
         engine == "software" || engine == "fpga" || fpga_hash::software_by_name(engine).is_ok(),
         "hash.engine",
@@ -196,6 +196,11 @@ fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {
     checker.require(!is_missing, "hash.device", "is missing, the engine \"fpga\" needs one", sample);
     if let Some(Err(error)) = device.as_deref().map(str::parse::<fpga::DeviceName>) {
         checker.require(false, "hash.device", error.to_string(), sample);
+    }
+    let (shortest, longest) = (Duration::from_millis(1), Duration::from_secs(60));
+    for (field, time) in [("hash.device_timeout", device_timeout), ("hash.reattach_after", reattach_after)] {
+        let detail = format!("{} is not from 1ms to 1min", humantime::format_duration(*time));
+        checker.require((shortest..=longest).contains(time), field, detail, "a second or two are usual");
     }
     checker.require(*recheck_one_in > 0, "hash.recheck_one_in", "is 0", "1 computes every digest again");
     let level = config.log.level.as_str();

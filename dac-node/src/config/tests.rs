@@ -124,6 +124,8 @@ fn breakages() -> Vec<Breakage> {
             c.hash.engine = "fpga".into();
             c.hash.device = None;
         }),
+        ("hash.device_timeout", |c| c.hash.device_timeout = Duration::ZERO),
+        ("hash.reattach_after", |c| c.hash.reattach_after = Duration::from_secs(61)),
         ("hash.recheck_one_in", |c| c.hash.recheck_one_in = 0),
         ("log.level", |c| c.log.level = "info,=,=".into()),
         ("rollups", |c| c.rollups.clear()),

@@ -1,9 +1,10 @@
 //! The device's side of a link: an [`Endpoint`] behind a socket.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 use super::frame::{Decoder, Frame};
 use super::pipe::Pipe;
@@ -13,8 +14,12 @@ use crate::{DeviceError, Endpoint};
 /// Bytes on the way to the host above which the endpoint stands still, as a card does whose host does not read.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes of the host that are taken before the endpoint has worked on those before.
+/// Bytes read from the pipe at once.
 const INPUT_BYTES_MAX: usize = 1 << 16;
+
+/// Bytes of queued frames above which the pipe is not read: more than a host sends before it gives up on a device that takes
+/// nothing, so that its reset is still read.
+const QUEUED_BYTES_MAX: usize = 4 << 20;
 
 /// Where hosts connect.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ impl Listener {
     pub fn bind(name: &DeviceName) -> io::Result<Self> {
         match name {
             DeviceName::Tcp(place) => TcpListener::bind(place).map(Self::Tcp),
-            DeviceName::Unix(path) => Ok(Self::Unix(UnixListener::bind(path)?, path.clone())),
+            DeviceName::Unix(path) => Ok(Self::Unix(bind_unix(path)?, path.clone())),
             DeviceName::Xdma(_) | DeviceName::Serial(_) => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is no socket")))
             }
@@ -63,6 +68,21 @@ impl Listener {
     }
 }
 
+/// Takes the place of a listener that was killed and left its socket behind; not of one that lives.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            match UnixStream::connect(path) {
+                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {}
+                _ => return Err(error),
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix(_, path) = self {
@@ -85,6 +105,10 @@ pub fn serve(pipe: &Pipe, endpoint: &mut impl Endpoint) -> Result<(), DeviceErro
 
 #[derive(Default)]
 struct State {
+    /// Frames whose turn has not come.
+    frames: VecDeque<Frame>,
+    /// Bytes in them.
+    queued_bytes: usize,
     /// Bytes for the endpoint.
     input: Vec<u8>,
     /// Frames for the host.
@@ -107,13 +131,14 @@ impl<E: Endpoint> Server<'_, E> {
         let mut bytes = vec![0; INPUT_BYTES_MAX];
         loop {
             let mut progress = false;
-            if self.state.input.len() + self.decoder.pending_bytes() < INPUT_BYTES_MAX
+            if self.state.queued_bytes < QUEUED_BYTES_MAX
                 && let Some(count) = self.pipe.read_now(&mut bytes)?
             {
                 self.decoder.push(&bytes[..count]);
+                self.take_frames();
                 progress = true;
             }
-            progress |= self.take_frames()?;
+            progress |= self.carry_out()?;
             progress |= self.work();
             let sent = self.pipe.write_now(&self.state.output)?;
             self.state.output.drain(..sent);
@@ -124,46 +149,58 @@ impl<E: Endpoint> Server<'_, E> {
         }
     }
 
-    /// Carries out the frames that are here, in their order; a register waits until the stream before it is taken.
-    fn take_frames(&mut self) -> Result<bool, DeviceError> {
-        let mut any = false;
-        while self.state.input.is_empty() {
+    /// Queues the frames that are here. A reset does not queue: it must reach an endpoint that takes nothing any more.
+    fn take_frames(&mut self) {
+        loop {
             if self.state.is_lost && !self.decoder.seek_reset() {
-                return Ok(any);
+                return;
             }
             match self.decoder.next_frame() {
-                Ok(None) => return Ok(any),
-                Ok(Some(frame)) => self.carry_out(frame)?,
+                Ok(None) => return,
+                Ok(Some(Frame::Reset { number })) => self.reset(number),
+                Ok(Some(frame)) => {
+                    self.state.queued_bytes += bytes_of(&frame);
+                    self.state.frames.push_back(frame);
+                }
                 Err(_) => self.state.is_lost = true,
             }
-            any = true;
         }
-        Ok(any)
     }
 
-    fn carry_out(&mut self, frame: Frame) -> Result<(), DeviceError> {
-        let answer = match frame {
-            Frame::Stream(bytes) => {
-                let taken = self.endpoint.accept(&bytes);
-                self.state.input.extend_from_slice(&bytes[taken..]);
-                return Ok(());
-            }
-            Frame::Read { address, .. } => {
-                Frame::Read { address, value: self.endpoint.reg_read(address.into())? }
-            }
-            Frame::Write { address, value } => {
-                self.endpoint.reg_write(address.into(), value)?;
-                Frame::Write { address, value: 0 }
-            }
-            Frame::Reset { number } => {
-                self.endpoint.reset();
-                self.state.is_lost = false;
-                // What the host has not got yet is from before the reset; it drops it, and a cut frame, by the number.
-                Frame::Reset { number }
-            }
-        };
-        answer.encode(true, &mut self.state.output);
-        Ok(())
+    /// What the host has not got yet is from before the reset; it drops it by the number.
+    fn reset(&mut self, number: u32) {
+        self.endpoint.reset();
+        let output = std::mem::take(&mut self.state.output);
+        self.state = State { output, ..State::default() };
+        Frame::Reset { number }.encode(true, &mut self.state.output);
+    }
+
+    /// Carries out queued frames in their order; a register waits until the stream before it is taken.
+    fn carry_out(&mut self) -> Result<bool, DeviceError> {
+        let mut any = false;
+        while self.state.input.is_empty()
+            && let Some(frame) = self.state.frames.pop_front()
+        {
+            self.state.queued_bytes -= bytes_of(&frame);
+            any = true;
+            let answer = match frame {
+                Frame::Stream(bytes) => {
+                    let taken = self.endpoint.accept(&bytes);
+                    self.state.input.extend_from_slice(&bytes[taken..]);
+                    continue;
+                }
+                Frame::Read { address, .. } => {
+                    Frame::Read { address, value: self.endpoint.reg_read(address.into())? }
+                }
+                Frame::Write { address, value } => {
+                    self.endpoint.reg_write(address.into(), value)?;
+                    Frame::Write { address, value: 0 }
+                }
+                Frame::Reset { .. } => unreachable!("a reset is not queued"),
+            };
+            answer.encode(true, &mut self.state.output);
+        }
+        Ok(any)
     }
 
     /// Lets the endpoint work; `true` when anything moved.
@@ -177,5 +214,13 @@ impl<E: Endpoint> Server<'_, E> {
         Frame::encode_stream(&self.state.fresh, true, &mut self.state.output);
         self.state.fresh.clear();
         busy || taken > 0
+    }
+}
+
+/// What a queued frame counts for.
+fn bytes_of(frame: &Frame) -> usize {
+    match frame {
+        Frame::Stream(bytes) => bytes.len(),
+        _ => 8,
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::packet::{Header, Opcode, checksum};
 use crate::registers::{ERRORS, ID, ID_VALUE, SELF_TEST};
-use crate::{Device, DeviceError, DeviceName, Model};
+use crate::{Device, DeviceError, DeviceName, Endpoint, Model};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -150,6 +150,51 @@ fn a_reset_finds_the_way_back_from_noise_and_from_a_cut_frame() {
     server.join().unwrap();
 }
 
+/// Takes nothing and answers nothing until it is reset.
+#[derive(Debug)]
+struct Hung {
+    model: Model,
+    is_hung: bool,
+}
+
+impl Endpoint for Hung {
+    fn accept(&mut self, bytes: &[u8]) -> usize {
+        if self.is_hung { 0 } else { self.model.accept(bytes) }
+    }
+
+    fn work(&mut self, output: &mut Vec<u8>) -> bool {
+        !self.is_hung && self.model.work(output)
+    }
+
+    fn reg_read(&mut self, address: u32) -> Result<u32, DeviceError> {
+        self.model.reg_read(address)
+    }
+
+    fn reg_write(&mut self, address: u32, value: u32) -> Result<(), DeviceError> {
+        self.model.reg_write(address, value)
+    }
+
+    fn reset(&mut self) {
+        self.is_hung = false;
+        self.model.reset();
+    }
+}
+
+#[test]
+fn a_reset_reaches_a_device_that_takes_nothing_any_more() {
+    let (host, device) = UnixStream::pair().unwrap();
+    let mut hung = Hung { model: Model::keccak(), is_hung: true };
+    let server = std::thread::spawn(move || serve(&Pipe::of_unix(device).unwrap(), &mut hung).unwrap());
+    let mut link = Link::new(Pipe::of_unix(host).unwrap());
+    link.write_stream(&vec![1; 1 << 20], LONG).unwrap();
+    let waited = link.reg_read(ID, Duration::from_millis(5));
+    assert!(matches!(waited, Err(DeviceError::TimedOut { .. })), "{waited:?}");
+    link.reset(LONG).unwrap();
+    loopback(&mut link, 1);
+    drop(link);
+    server.join().unwrap();
+}
+
 #[test]
 fn what_was_sent_before_a_reset_is_not_read_after_it() {
     let (mut link, server) = served();
@@ -190,6 +235,18 @@ fn a_serial_line_carries_every_byte_value() {
     }
     drop(link);
     server.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_socket_left_behind_is_taken_over_and_a_living_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = DeviceName::Unix(directory.path().join("card"));
+    let living = Listener::bind(&name).unwrap();
+    assert_eq!(Listener::bind(&name).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    drop(living);
+    // As a killed process leaves it: the file without a listener.
+    drop(std::os::unix::net::UnixListener::bind(directory.path().join("card")).unwrap());
+    Listener::bind(&name).unwrap();
 }
 
 #[test]

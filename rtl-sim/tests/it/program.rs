@@ -64,7 +64,6 @@ fn a_killed_simulator_costs_no_digest_and_a_new_one_is_attached() {
     assert_eq!(status.faults_of(FaultKind::Closed), 1, "{status:?}");
     assert!(!status.is_attached && status.attachments == 1, "{status:?}");
 
-    std::fs::remove_file(directory.path().join("card")).unwrap();
     let _program = start(&listen);
     while accelerator.status().attachments < 2 {
         std::thread::yield_now();
@@ -72,6 +71,15 @@ fn a_killed_simulator_costs_no_digest_and_a_new_one_is_attached() {
     let before = accelerator.work().keccak_hashes;
     hash(&accelerator);
     assert_eq!(accelerator.work().keccak_hashes, before + 300);
+}
+
+#[test]
+fn a_missing_verilator_is_named_with_the_way_to_get_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rtl-sim"));
+    let output = command.env("PATH", "/nonexistent").output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("verilator is not installed") && said.contains("apt-get install"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! A committee whose hash device is the simulated gateware: it certifies, and nothing that the device does costs a batch.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use attest::Thresholds;
+use bytes::Bytes;
+use dac_node_coding::{Coder, Layout, commit};
+use e2e::{CommitteeProcess, Times, metric, noise, real_batch, until};
+
+/// Replies of a good self-test, and some of the work after it.
+const SPARED: &str = "24";
+
+fn now() -> u64 {
+    use dac_node::clock::{Clock, SystemClock};
+    SystemClock::new().now().unix_seconds
+}
+
+/// A simulated card in its own process; killed when dropped.
+struct Card(Child);
+
+impl Card {
+    fn start(socket: &Path, fault: &[&str]) -> Card {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_card"));
+        command.arg(format!("unix:{}", socket.display())).args(fault).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        // What is missing (Verilator, for instance) the card has said on standard error.
+        assert_eq!(line, "listening\n", "the simulated card did not start");
+        Card(process)
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
+/// A committee on a card, with what its metrics say.
+struct Committee {
+    process: CommitteeProcess,
+    batches: u64,
+}
+
+impl Committee {
+    async fn start(directory: &Path, socket: &Path) -> Committee {
+        let device = format!("unix:{}", socket.display());
+        let thresholds = Thresholds::new(4, 2, 3).unwrap();
+        let program = env!("CARGO_BIN_EXE_committee");
+        let process = CommitteeProcess::start_with(program, thresholds, directory, Some(&device)).await;
+        Committee { process: process.unwrap(), batches: 0 }
+    }
+
+    async fn metrics(&self) -> String {
+        self.process.rollup().get(&self.process.api()[0], "/metrics").await.text()
+    }
+
+    async fn faults(&self, kind: &str) -> f64 {
+        metric(&self.metrics().await, "dac_hash_device_faults_total", &[("seat", "0"), ("kind", kind)])
+    }
+
+    async fn attachments(&self) -> f64 {
+        metric(&self.metrics().await, "dac_hash_device_attachments_total", &[("seat", "0")])
+    }
+
+    async fn wait_attached(&self) {
+        until("the device is attached", || async {
+            let attached = metric(&self.metrics().await, "dac_hash_device_attached", &[("seat", "0")]);
+            (attached == 1.0).then_some(())
+        })
+        .await;
+    }
+
+    /// Submits a batch and compares the certified roots with those that software computes here.
+    async fn certifies(&mut self, batch: &Bytes) {
+        let (rollup, times) = (self.process.rollup(), Times::from(now()));
+        let api = &self.process.api()[self.batches as usize % 4];
+        self.batches += 1;
+        let certified = rollup.submit(api, batch, times).await.certified(self.process.committee());
+        let (coder, layout) = (Coder::new(4, 2).unwrap(), Layout::new(4, 2, batch.len() as u64).unwrap());
+        let (expected, _) = commit(&*fpga_hash::software(), &coder, &layout, batch);
+        let statement = &certified.certificate.certificate().statement;
+        assert_eq!(statement.data_hash, expected.data_hash);
+        assert_eq!(statement.data_root, expected.data_root);
+        assert_eq!(statement.shards_root, expected.shards_root);
+    }
+
+    /// Submits batches until a fault of this kind is counted; each must be certified with the right roots.
+    async fn certifies_through(&mut self, kind: &str, before: f64) {
+        for _ in 0..20 {
+            let batch = noise(self.batches + 1000, 100_000);
+            self.certifies(&batch).await;
+            if self.faults(kind).await > before {
+                return;
+            }
+        }
+        panic!("no {kind} was counted:\n{}", self.metrics().await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committee_on_the_simulated_gateware_certifies_a_real_batch_with_its_digests() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("card.socket");
+    let _card = Card::start(&socket, &[]);
+    let mut committee = Committee::start(directory.path(), &socket).await;
+    committee.wait_attached().await;
+    committee.certifies(&real_batch("scroll-block-03.json")).await;
+    let text = committee.metrics().await;
+    let by_device = metric(
+        &text,
+        "dac_hash_messages_total",
+        &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")],
+    );
+    let device_bytes = metric(
+        &text,
+        "dac_hash_bytes_total",
+        &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")],
+    );
+    // Every member hashes at least its decoded pieces and the batch's: more than a batch, in leaves of 1 KiB.
+    assert!(
+        by_device > 2_000.0 && device_bytes > 517_840.0 * 4.0,
+        "{by_device} messages, {device_bytes} bytes"
+    );
+    let poseidon = [("seat", "0"), ("engine", "fpga"), ("function", "poseidon")];
+    assert_eq!(metric(&text, "dac_hash_messages_total", &poseidon), 0.0, "the device has no Poseidon");
+    for line in text.lines().filter(|line| line.starts_with("dac_hash_device_faults_total")) {
+        assert!(line.ends_with(" 0"), "{line}");
+    }
+    committee.process.kill().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_fault_of_the_device_costs_a_batch_and_it_comes_back_after_a_good_self_test() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("card.socket");
+    let card = Card::start(&socket, &[]);
+    let mut committee = Committee::start(directory.path(), &socket).await;
+    committee.wait_attached().await;
+
+    // Killed while a batch is being hashed.
+    let batch = real_batch("scroll-block-03.json");
+    let before =
+        metric(&committee.metrics().await, "dac_hash_messages_total", &[("seat", "0"), ("engine", "fpga")]);
+    let (rollup, api) = (committee.process.rollup(), committee.process.api()[0].clone());
+    let killed = async {
+        until("the device has begun", || async {
+            let text = rollup.get(&api, "/metrics").await.text();
+            let hashed = metric(&text, "dac_hash_messages_total", &[("seat", "0"), ("engine", "fpga")]);
+            (hashed > before).then_some(())
+        })
+        .await;
+        drop(card);
+    };
+    tokio::join!(committee.certifies(&batch), killed);
+    committee.certifies_through("closed", 0.0).await;
+
+    for (fault, kind) in [
+        ("timeout", "timed_out"),
+        ("late", "timed_out"),
+        ("twice", "unexpected_reply"),
+        ("wrong-digest", "wrong_digest"),
+        ("corrupt-header", "corrupt_header"),
+        ("corrupt-payload", "corrupt_payload"),
+    ] {
+        let _card = Card::start(&socket, &[fault, SPARED]);
+        committee.wait_attached().await;
+        let (faults, attachments) = (committee.faults(kind).await, committee.attachments().await);
+        committee.certifies_through(kind, faults).await;
+        committee.wait_attached().await;
+        assert!(committee.attachments().await > attachments, "{fault}: attached again, after a self-test");
+    }
+    committee.process.kill().unwrap();
+}
