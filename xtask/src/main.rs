@@ -1,7 +1,12 @@
-//! What the gate runs: cargo xtask test | bench | vectors.
+//! What the gate runs: cargo xtask test | bench | vectors | rtl | bitstream | formal.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
+
+mod bitstream;
+mod formal;
+mod rtl;
+mod tools;
 
 use std::process::Command;
 
@@ -32,6 +37,23 @@ enum Task {
     },
     /// Writes tests/vectors, dac-node/openapi.json and dac-node/dac.example.toml again
     Vectors,
+    /// Verilog of the hash accelerator and vectors for it, into target/rtl
+    Rtl {
+        /// Also a Vivado project for an XDMA design on a VU9P card, not tested on hardware, and its area by yosys
+        #[arg(long)]
+        vivado: bool,
+    },
+    /// Area, clock and a loadable file with open tools, into target/bitstream
+    Bitstream {
+        /// The board
+        #[arg(long)]
+        board: bitstream::Board,
+        /// Placements of each core; the report holds every clock and their median
+        #[arg(long, default_value_t = 5)]
+        seeds: u32,
+    },
+    /// Proofs about the emitted Verilog: Keccak round, streams, traps of the language
+    Formal,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -39,6 +61,9 @@ fn main() -> anyhow::Result<()> {
         Task::Test { nightly } => test(nightly),
         Task::Bench { json } => bench(json),
         Task::Vectors => vectors(),
+        Task::Rtl { vivado } => rtl::rtl(vivado),
+        Task::Bitstream { board, seeds } => bitstream::bitstream(board, seeds),
+        Task::Formal => formal::formal(),
     }
 }
 

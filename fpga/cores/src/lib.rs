@@ -8,4 +8,5 @@ pub mod keccak;
 pub mod prelude;
 pub mod stream;
 pub mod top;
+pub mod traps;
 pub mod word;

@@ -170,3 +170,84 @@ impl Logic for ChiIota {
             self.mixed[0].val() ^ (self.inverted[1].val() & self.mixed[2].val()) ^ self.spread.val();
     }
 }
+
+/// The three stages and the table of constants without registers: what a step of the core does, as one block to prove.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct Round {
+    /// The state before.
+    pub state: [Signal<In, Lane>; 25],
+    /// The block to absorb before the round.
+    pub block: [Signal<In, Lane>; 17],
+    /// Start from the zero state.
+    pub fresh: Signal<In, Bit>,
+    /// Number of the round, below 24.
+    pub number: Signal<In, Word<5>>,
+    /// The state after.
+    pub after: [Signal<Out, Lane>; 25],
+    column_parity: ColumnParity,
+    theta_rho_pi: ThetaRhoPi,
+    chi_iota: ChiIota,
+    constants: Table<7, 5>,
+    carried: [Signal<Local, Lane>; 25],
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Self {
+            state: Default::default(),
+            block: Default::default(),
+            fresh: Signal::default(),
+            number: Signal::default(),
+            after: Default::default(),
+            column_parity: ColumnParity::default(),
+            theta_rho_pi: ThetaRhoPi::default(),
+            chi_iota: ChiIota::default(),
+            constants: Table::new(round_constants().to_vec()),
+            carried: Default::default(),
+        }
+    }
+}
+
+impl Round {
+    /// Tells the checks of rust-hdl that the inputs are driven from outside.
+    pub fn connect_ports(&mut self) {
+        self.state.iter_mut().chain(&mut self.block).for_each(Logic::connect);
+        self.fresh.connect();
+        self.number.connect();
+    }
+}
+
+impl Logic for Round {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for x in 0..2 {
+            self.column_parity.block[x].next = self.block[x].val()
+                ^ self.block[x + 5].val()
+                ^ self.block[x + 10].val()
+                ^ self.block[x + 15].val();
+        }
+        for x in 2..5 {
+            self.column_parity.block[x].next =
+                self.block[x].val() ^ self.block[x + 5].val() ^ self.block[x + 10].val();
+        }
+        for i in 0..25 {
+            self.carried[i].next = self.state[i].val();
+            if self.fresh.val() {
+                self.carried[i].next = 0.into();
+            }
+            self.column_parity.state[i].next = self.state[i].val();
+            self.theta_rho_pi.state[i].next = self.carried[i].val();
+            self.chi_iota.mixed[i].next = self.theta_rho_pi.mixed[i].val();
+            self.after[i].next = self.chi_iota.state[i].val();
+        }
+        for i in 0..17 {
+            self.theta_rho_pi.block[i].next = self.block[i].val();
+        }
+        for x in 0..5 {
+            self.theta_rho_pi.columns[x].next = self.column_parity.columns[x].val();
+        }
+        self.column_parity.fresh.next = self.fresh.val();
+        self.constants.address.next = self.number.val();
+        self.chi_iota.constant.next = self.constants.data.val();
+    }
+}
