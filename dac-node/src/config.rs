@@ -237,8 +237,15 @@ settings! {
 settings! {
     /// Who computes Keccak and Poseidon.
     pub struct HashConfig {
-        /// "software" is the fastest engine that this processor runs; an engine's own name pins it.
+        /// "software" is the fastest engine that this processor runs; an engine's own name pins it. "fpga" is the device
+        /// named below, with software behind it.
         engine: String = "software".into();
+        /// The device: "xdma:0", "serial:/dev/ttyUSB0", "tcp:host:port" or "unix:path". It is used after a good self-test;
+        /// after a fault software goes on and the device is tried again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<String> = None, sample "\"xdma:0\"";
+        /// Software computes one digest in this many again, and at least one of each request; 1 computes all.
+        recheck_one_in: u32 = 256;
     }
 }
 
@@ -249,6 +256,16 @@ settings! {
         level: String = "info".into();
         /// One JSON object a line instead of text.
         json: bool = false;
+    }
+}
+
+impl HashConfig {
+    /// Takes a device from the command line: it goes before the file.
+    pub(crate) fn use_device(&mut self, device: Option<&fpga::DeviceName>) {
+        if let Some(device) = device {
+            self.engine = "fpga".to_owned();
+            self.device = Some(device.to_string());
+        }
     }
 }
 

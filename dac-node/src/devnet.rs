@@ -14,12 +14,14 @@ use attest::{
     Address, Committee, CommitteeFile, Domain, Epoch, MemberEntry, RollupId, SubmitterKey, Thresholds,
 };
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use tokio::net::TcpListener;
 
 use crate::clock::{Clock, SystemClock};
 use crate::compute::ComputePool;
-use crate::config::NodeConfig;
+use crate::config::{HashConfig, NodeConfig};
 use crate::engine::Dispersal;
+use crate::hash_engine::HashEngine;
 use crate::keystore::{self, Kdf, NodeKeys, Password};
 use crate::member::{Member, MemberParts, listen_api};
 use crate::net::Bound;
@@ -30,6 +32,27 @@ pub const DEVNET_CHAIN_ID: u64 = 1337;
 /// Password of the keystores: they guard nothing.
 const DEVNET_PASSWORD: &str = "devnet";
 
+/// What members speak to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// TCP, Noise and Yamux.
+    #[default]
+    Tcp,
+    /// QUIC.
+    Quic,
+}
+
+impl Transport {
+    /// A free port of this machine.
+    fn loopback(self) -> Multiaddr {
+        let address = Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::LOCALHOST));
+        match self {
+            Transport::Tcp => address.with(Protocol::Tcp(0)),
+            Transport::Quic => address.with(Protocol::Udp(0)).with(Protocol::QuicV1),
+        }
+    }
+}
+
 /// What kind of devnet.
 #[derive(Clone, Debug)]
 pub struct DevnetConfig {
@@ -39,10 +62,14 @@ pub struct DevnetConfig {
     pub directory: PathBuf,
     /// Applied to every member's configuration before it starts.
     pub adjust: fn(&mut NodeConfig),
+    /// What members speak to each other.
+    pub transport: Transport,
     /// How members disperse.
     pub dispersal: Dispersal,
     /// Compute threads of the process; 0 means one for each processor.
     pub compute_threads: usize,
+    /// The hash engine that all members share.
+    pub hash: HashConfig,
     /// The members' clocks.
     pub clock: Arc<dyn Clock>,
 }
@@ -54,8 +81,10 @@ impl DevnetConfig {
             thresholds,
             directory: directory.into(),
             adjust: |_| {},
+            transport: Transport::Tcp,
             dispersal: Dispersal::Coded,
             compute_threads: 0,
+            hash: HashConfig::default(),
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -66,6 +95,7 @@ impl DevnetConfig {
 pub struct Devnet {
     config: DevnetConfig,
     compute: ComputePool,
+    hash: HashEngine,
     committee_file: CommitteeFile,
     committee: Committee,
     submitter: SubmitterKey,
@@ -84,7 +114,7 @@ impl Devnet {
         for seat in 0..n {
             let directory = member_directory(&config.directory, seat);
             let keys = load_or_create(&directory.join("keys"), &password)?;
-            let listen = loopback(0);
+            let listen = config.transport.loopback();
             let bound = Bound::listen(&keys.network, std::slice::from_ref(&listen)).await?;
             let api = listen_api(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
             starting.push((keys, bound, api));
@@ -94,8 +124,9 @@ impl Devnet {
         write(&config.directory.join("committee.json"), &committee_file.to_json())?;
         let submitter = load_or_create_submitter(&config.directory.join("submitter.json"), &password)?;
         let compute = ComputePool::new(config.compute_threads)?;
+        let hash = HashEngine::start(&config.hash).await?;
         let mut devnet =
-            Devnet { config, compute, committee_file, committee, submitter, members: Vec::new() };
+            Devnet { config, compute, hash, committee_file, committee, submitter, members: Vec::new() };
         for (seat, (keys, bound, api)) in (0u16..).zip(starting) {
             let member = devnet.start_member(seat, keys, bound, api).await?;
             devnet.members.push(Some(member));
@@ -118,6 +149,7 @@ impl Devnet {
             bound,
             api,
             compute: self.compute.clone(),
+            hash: self.hash.clone(),
             clock: self.config.clock.clone(),
             dispersal: self.config.dispersal,
         };
@@ -182,6 +214,11 @@ impl Devnet {
     /// The shared compute threads.
     pub fn compute(&self) -> &ComputePool {
         &self.compute
+    }
+
+    /// The shared hash engine.
+    pub fn hash(&self) -> &HashEngine {
+        &self.hash
     }
 
     /// The members' clocks.
@@ -271,11 +308,6 @@ type Starting = (NodeKeys, Bound, TcpListener);
 
 fn member_directory(directory: &Path, seat: u16) -> PathBuf {
     directory.join(format!("member-{seat}"))
-}
-
-fn loopback(port: u16) -> Multiaddr {
-    use libp2p::multiaddr::Protocol;
-    Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::LOCALHOST)).with(Protocol::Tcp(port))
 }
 
 fn load_or_create(directory: &Path, password: &Password) -> anyhow::Result<NodeKeys> {

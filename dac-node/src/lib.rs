@@ -12,6 +12,7 @@ pub mod compute;
 pub mod config;
 pub mod devnet;
 pub mod engine;
+pub mod hash_engine;
 pub mod keystore;
 pub mod member;
 pub mod message;

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
 use crate::engine::{Dispersal, EngineConfig};
+use crate::hash_engine::HashEngine;
 use crate::keystore::NodeKeys;
 use crate::message::CONTROL_TOPIC;
 use crate::net::{Bound, NetworkConfig, Peer};
@@ -39,6 +40,8 @@ pub struct MemberParts {
     pub api: TcpListener,
     /// Its compute threads; members of one process share them.
     pub compute: ComputePool,
+    /// Its hash engine; members of one process share it.
+    pub hash: HashEngine,
     /// Its clocks.
     pub clock: Arc<dyn Clock>,
     /// How it disperses.
@@ -68,11 +71,10 @@ impl Member {
     /// # Errors
     /// What is wrong with the committee or the storage, in words.
     pub async fn start(parts: MemberParts) -> anyhow::Result<Member> {
-        let MemberParts { config, keys, committee_file, bound, api, compute, clock, dispersal } = parts;
+        let MemberParts { config, keys, committee_file, bound, api, compute, hash, clock, dispersal } = parts;
         let committee = Arc::new(committee_file.check().context("committee file")?);
         let seat = seat_of(&committee, &keys)?;
         let store = open_store(&config).await?;
-        let hasher = hasher(&config)?;
         let peers = peers(&committee_file, seat)?;
         check_identity(&committee_file, seat, &keys)?;
         let topic = format!("{CONTROL_TOPIC}{}", committee.hash());
@@ -88,7 +90,7 @@ impl Member {
             network,
             events,
             store,
-            hasher,
+            hash,
             compute,
             clock,
         });
@@ -192,16 +194,6 @@ async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn ShardStore>> 
 fn open_directory(path: &Path, limits: &DiskStoreConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
     std::fs::create_dir_all(path)?;
     Ok(Arc::new(DiskStore::open(path, limits)?))
-}
-
-/// The hash engine by name, with its tables derived: not in the middle of the first batch.
-fn hasher(config: &NodeConfig) -> anyhow::Result<Arc<dyn fpga_hash::Hasher>> {
-    let hasher = match config.hash.engine.as_str() {
-        "software" => fpga_hash::software(),
-        name => fpga_hash::software_by_name(name).with_context(|| format!("hash.engine = {name:?}"))?,
-    };
-    let _tables_derived = fpga_hash::tree::data_root(&*hasher, &[0]);
-    Ok(hasher)
 }
 
 fn engine_config(

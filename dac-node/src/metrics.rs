@@ -34,6 +34,12 @@ pub const QUEUE_CAPACITY: &str = "dac_queue_capacity";
 pub const HASHES: &str = "dac_hash_messages_total";
 /// Bytes hashed by the engine. Labels: `seat`, `engine`, `function`.
 pub const HASH_BYTES: &str = "dac_hash_bytes_total";
+/// Whether the hash device has work: 1 after a good self-test, 0 after a fault. Labels: `seat`.
+pub const HASH_DEVICE_ATTACHED: &str = "dac_hash_device_attached";
+/// Good self-tests of the hash device. Labels: `seat`.
+pub const HASH_DEVICE_ATTACHMENTS: &str = "dac_hash_device_attachments_total";
+/// Faults of the hash device. Labels: `seat`, `kind`.
+pub const HASH_DEVICE_FAULTS: &str = "dac_hash_device_faults_total";
 /// Bytes of the store. Labels: `seat`, `kind` (used, free, reserved).
 pub const STORE_BYTES: &str = "dac_store_bytes";
 /// Members connected, this one included. Labels: `seat`.
@@ -205,6 +211,15 @@ impl Meter {
         }
     }
 
+    /// State of the hash device, and its faults so far by kind.
+    pub fn hash_device(&self, is_attached: bool, attachments: u64, faults: &[(&'static str, u64)]) {
+        gauge!(HASH_DEVICE_ATTACHED, "seat" => self.seat.clone()).set(f64::from(u8::from(is_attached)));
+        counter!(HASH_DEVICE_ATTACHMENTS, "seat" => self.seat.clone()).absolute(attachments);
+        for (kind, count) in faults {
+            counter!(HASH_DEVICE_FAULTS, "seat" => self.seat.clone(), "kind" => *kind).absolute(*count);
+        }
+    }
+
     /// Space of the store.
     pub fn store_space(&self, space: StoreSpace) {
         let kinds =
@@ -282,6 +297,9 @@ fn describe() {
     describe_gauge!(QUEUE_CAPACITY, "Entries that a bounded queue takes");
     describe_counter!(HASHES, "Messages hashed by the hash engine of the process");
     describe_counter!(HASH_BYTES, "Bytes hashed by the hash engine of the process");
+    describe_gauge!(HASH_DEVICE_ATTACHED, "1 while the hash device has work, 0 while software does it all");
+    describe_counter!(HASH_DEVICE_ATTACHMENTS, "Good self-tests of the hash device");
+    describe_counter!(HASH_DEVICE_FAULTS, "Faults of the hash device by kind; after each software goes on");
     describe_gauge!(STORE_BYTES, "Bytes of the store: used, free on its file system, reserved");
     describe_gauge!(MEMBERS_CONNECTED, "Members connected, this one included");
     describe_counter!(HTTP_REQUESTS, "HTTP requests by route and status");
@@ -303,6 +321,7 @@ mod tests {
         meter.bytes(Direction::Out, Class::Bulk, 7);
         meter.queue("engine", 2, 64);
         meter.hash_engine("portable", &[HashWork { function: "keccak256", hashes: 3, bytes: 99 }]);
+        meter.hash_device(true, 2, &[("timed_out", 4)]);
         meter.store_space(StoreSpace { used_bytes: 1, free_bytes: 2, reserved_bytes: 3 });
         meter.members_connected(7);
         meter.http_request("/v1/params", 200, Duration::from_millis(1));
@@ -322,6 +341,9 @@ mod tests {
         assert!(has(NETWORK_BYTES, &["direction=\"out\"", "class=\"bulk\""], " 7"), "{text}");
         assert!(has(QUEUE_DEPTH, &["queue=\"engine\""], " 2"), "{text}");
         assert!(has(HASH_BYTES, &["engine=\"portable\"", "function=\"keccak256\""], " 99"), "{text}");
+        assert!(has(HASH_DEVICE_ATTACHED, &[], " 1"), "{text}");
+        assert!(has(HASH_DEVICE_ATTACHMENTS, &[], " 2"), "{text}");
+        assert!(has(HASH_DEVICE_FAULTS, &["kind=\"timed_out\""], " 4"), "{text}");
         assert!(has(STORE_BYTES, &["kind=\"reserved\""], " 3"), "{text}");
         assert!(has(MEMBERS_CONNECTED, &[], " 7"), "{text}");
         assert!(has(HTTP_REQUESTS, &["route=\"/v1/params\"", "status=\"200\""], " 1"), "{text}");

@@ -28,6 +28,7 @@ use crate::engine::{Credit, GossipId, SeatSet, Verdict};
 use crate::message::Message;
 
 pub use queue::{Class, Counters, PeerQueue, QUEUE_FRAMES_MAX, SendError};
+pub use streams::read_frame;
 pub use swarm::Bound;
 
 /// Another member, as the committee file names it.

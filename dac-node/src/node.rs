@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet};
+use crate::hash_engine::HashEngine;
 use crate::message::{Control, OpenId};
 use crate::metrics::Meter;
 use crate::net::{Network, NetworkEvent};
@@ -70,7 +71,7 @@ pub struct NodeParts {
     /// Its storage.
     pub store: Arc<dyn ShardStore>,
     /// Its hash engine.
-    pub hasher: Arc<dyn Hasher>,
+    pub hash: HashEngine,
     /// Its compute threads.
     pub compute: ComputePool,
     /// Its clocks.
@@ -108,6 +109,7 @@ struct Shared {
     coder: Coder,
     network: Network,
     store: Arc<dyn ShardStore>,
+    hash: HashEngine,
     hasher: Arc<dyn Hasher>,
     compute: ComputePool,
     clock: Arc<dyn Clock>,
@@ -152,7 +154,8 @@ impl Node {
             coder,
             network: parts.network,
             store: parts.store,
-            hasher: parts.hasher,
+            hasher: parts.hash.hasher().clone(),
+            hash: parts.hash,
             compute: parts.compute,
             clock: parts.clock,
             board: Board::default(),

@@ -161,6 +161,13 @@ impl Accelerator {
         &self.config.software
     }
 
+    /// Detaches the device until its next good self-test: somebody found that it was wrong.
+    pub fn distrust(&self) {
+        if let Some(attached) = self.attached() {
+            self.doubt(attached.number);
+        }
+    }
+
     fn attached(&self) -> Option<Attached> {
         *self.shared.attached.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

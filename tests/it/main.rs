@@ -7,6 +7,7 @@ mod expiry;
 mod full_disk;
 mod killed;
 mod large;
+mod quic;
 mod quorum;
 mod reading;
 mod refusals;

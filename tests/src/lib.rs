@@ -10,8 +10,10 @@
 
 mod answer;
 mod batch;
+pub mod fuzz;
 mod process;
 mod rollup;
+pub mod sim;
 mod wait;
 
 pub use answer::{Answer, Certified, metric};

@@ -1,10 +1,12 @@
-//! What the gate runs: cargo xtask test | bench | vectors | rtl | bitstream | formal.
+//! What the gate runs: cargo xtask test | contracts | rtl | bitstream | formal | sim | fuzz | bench | sanitize | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
 
 mod bitstream;
+mod contracts;
 mod formal;
+mod fuzz;
 mod rtl;
 mod tools;
 
@@ -29,12 +31,38 @@ enum Task {
         #[arg(long)]
         nightly: bool,
     },
+    /// Solidity: formatting, build, artifacts, forge tests (part of `test`)
+    Contracts {
+        /// Also long fuzzing, slither and halmos
+        #[arg(long)]
+        nightly: bool,
+        /// Write artifacts and gas figures again
+        #[arg(long)]
+        update: bool,
+    },
+    /// Seeds of the simulator: --seeds 10000 [--from S], or --seed S --trace (see --help of it)
+    Sim {
+        /// Passed on to the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// libFuzzer over every decoder of bytes from the network or a disk
+    Fuzz {
+        /// For all targets together
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// One target only
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Benches: hashing, then committees of 7, 16 and 32 members beside full replication
     Bench {
         /// One JSON object per line
         #[arg(long)]
         json: bool,
     },
+    /// The hash engines under AddressSanitizer, 100,000 random inputs each; part of a nightly run
+    Sanitize,
     /// Writes tests/vectors, dac-node/openapi.json and dac-node/dac.example.toml again
     Vectors,
     /// Verilog of the hash accelerator and vectors for it, into target/rtl
@@ -56,10 +84,24 @@ enum Task {
     Formal,
 }
 
+/// Seeds of the simulator in the gate: about 5 minutes on two cores.
+const SIM_SEEDS: &str = "10000";
+/// In a nightly run.
+const SIM_SEEDS_NIGHTLY: &str = "1000000";
+
+/// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
+const FUZZ_INPUTS: &str = "20000";
+
+const FUZZ_SECONDS_NIGHTLY: u64 = 3_600;
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test { nightly } => test(nightly),
+        Task::Contracts { nightly, update } => contracts::run(contracts::Options { nightly, update }),
+        Task::Sim { options } => sim(&options),
+        Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
         Task::Bench { json } => bench(json),
+        Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
         Task::Rtl { vivado } => rtl::rtl(vivado),
         Task::Bitstream { board, seeds } => bitstream::bitstream(board, seeds),
@@ -70,16 +112,33 @@ fn main() -> anyhow::Result<()> {
 fn test(nightly: bool) -> anyhow::Result<()> {
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    contracts::run(contracts::Options { nightly, update: false })?;
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
+    tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
+    tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
     if nightly {
         tests.env("NIGHTLY", "1");
     }
     step("tests", tests)?;
+    // With the features of the whole workspace, so that nothing but our own crates is built again.
+    let planted =
+        ["test", "--workspace", "--locked", "--features", "e2e/planted-faults", "--test", "planted"];
+    step("planted faults", cargo(&planted))?;
+    if nightly {
+        sanitize()?;
+        fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
+    }
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", doc)?;
     println!("\nall checks passed");
     Ok(())
+}
+
+fn sim(options: &[String]) -> anyhow::Result<()> {
+    let mut run = cargo(&["run", "--quiet", "--locked", "-p", "e2e", "--bin", "sim", "--"]);
+    run.args(options);
+    step("simulator", run)
 }
 
 fn bench(json: bool) -> anyhow::Result<()> {
@@ -91,6 +150,24 @@ fn bench(json: bool) -> anyhow::Result<()> {
     }
     step("bench hash", cargo(&hash))?;
     step("bench committee", cargo(&committee))
+}
+
+/// All `unsafe` of the project lies in the hash engines, so the sanitizer runs there. valgrind knows no AVX-512.
+fn sanitize() -> anyhow::Result<()> {
+    let target = host_target()?;
+    let mut tests = cargo(&["test", "-p", "fpga-hash", "--locked", "--target", &target]);
+    tests.args(["--target-dir", "target/sanitizer"]);
+    // Sanitizers are unstable flags of the pinned, stable compiler.
+    tests.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address").env("NIGHTLY", "1");
+    step("address sanitizer", tests)
+}
+
+/// The triple this machine compiles for.
+fn host_target() -> anyhow::Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
+    let text = String::from_utf8(output.stdout).context("rustc -vV is not text")?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
 }
 
 fn vectors() -> anyhow::Result<()> {

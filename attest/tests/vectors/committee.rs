@@ -44,6 +44,7 @@ fn committee_json(Seeded { committee, keys }: &Seeded) -> Value {
             "public_key": member.public_key,
             "public_key_padded": hex(member.public_key.to_padded()),
             "proof_of_possession": member.proof_of_possession,
+            "proof_of_possession_padded": padded(SignatureBytes(member.proof_of_possession.0)),
         })
     };
     let padded_keys: Vec<u8> =

@@ -22,6 +22,8 @@ mod layout;
 mod leaf;
 mod piece;
 mod piece_roots;
+#[cfg(feature = "planted-faults")]
+mod planted;
 mod stored;
 mod tree;
 
@@ -36,6 +38,8 @@ pub use layout::{
 pub use leaf::{CheckedLeaf, LeafOpening, open_leaf};
 pub use piece::{CheckedPiece, Piece, check_many};
 pub use piece_roots::{PieceRoots, StripePaths};
+#[cfg(feature = "planted-faults")]
+pub use planted::PlantedFault;
 pub use stored::{CheckedStripe, verify_stripe_data};
 
 pub use fpga_hash::Digest;

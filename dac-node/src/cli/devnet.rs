@@ -7,12 +7,13 @@ use std::time::Duration;
 use attest::{Certificate, CommitteeFile, SeatIndex, Thresholds};
 use bytes::Bytes;
 use dac_client::{BatchName, Client, ClientConfig, Silent, SubmitOptions};
+use fpga::DeviceName;
 use serde::Serialize;
 
 use super::client::{Bar, failure};
 use crate::api::Backend;
 use crate::cli::{Failure, Output};
-use crate::devnet::{Devnet, DevnetConfig};
+use crate::devnet::{Devnet, DevnetConfig, Transport};
 use crate::service::{BatchRef, BatchStatus, Outcome};
 
 /// A real rollup block, so that the command needs no file.
@@ -40,6 +41,12 @@ pub struct Args {
     /// Members to stop before the batch is read back [default: n - q]
     #[arg(long, value_name = "M")]
     pub stop: Option<u16>,
+    /// What members speak to each other
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
+    /// Hash on a device: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH; for instance a running `rtl-sim`
+    #[arg(long, value_name = "DEVICE")]
+    pub hash_device: Option<DeviceName>,
     /// Stay up and print URLs
     #[arg(long)]
     pub serve: bool,
@@ -106,7 +113,10 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let directory = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     super::runtime()?.block_on(async {
         let spinner = output.spinner("starting members");
-        let devnet = Devnet::start(DevnetConfig::new(thresholds, &directory)).await;
+        let mut config =
+            DevnetConfig { transport: args.transport, ..DevnetConfig::new(thresholds, &directory) };
+        config.hash.use_device(args.hash_device.as_ref());
+        let devnet = Devnet::start(config).await;
         spinner.finish_and_clear();
         let mut devnet = devnet.map_err(|error| cannot_start(&error))?;
         show_members(&devnet, output);
@@ -375,7 +385,7 @@ fn report(devnet: &Devnet, batches: Vec<BatchReport>, stopped: Vec<u16>) -> Repo
         first: batches[0].clone(),
         stopped,
         peak_rss_bytes: peak_rss_bytes(),
-        hash_engine: fpga_hash::software().engine().to_owned(),
+        hash_engine: devnet.hash().hasher().engine().to_owned(),
         urls: devnet.api_urls(),
         data_dir: devnet.directory().display().to_string(),
         batches,

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use attest::CommitteeFile;
+use fpga::DeviceName;
 
 use crate::cli::{Exit, Failure, Output};
 use crate::clock::SystemClock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
 use crate::engine::Dispersal;
+use crate::hash_engine::HashEngine;
 use crate::keystore::{NodeKeys, Password, Prompt};
 use crate::member::{Member, MemberParts, listen_api};
 use crate::net::Bound;
@@ -22,6 +24,9 @@ pub struct Args {
     /// Configuration file; see `dac config example`
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Hash on a device, as hash.engine = "fpga" does: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH
+    #[arg(long, value_name = "DEVICE")]
+    pub hash_device: Option<DeviceName>,
 }
 
 /// Runs a member. SIGINT and SIGTERM stop it cleanly; a second signal stops it at once.
@@ -29,7 +34,8 @@ pub struct Args {
 /// # Errors
 /// What is wrong with configuration, keys, committee or storage, and what to do about it.
 pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
-    let config = NodeConfig::load(&args.config)?;
+    let mut config = NodeConfig::load(&args.config)?;
+    config.hash.use_device(args.hash_device.as_ref());
     telemetry::init(&config.log.level, config.log.json)?;
     let password = Password::obtain(config.password_file.as_deref(), Prompt::Open, "keystores")?;
     let keys = NodeKeys::load(&config.keys_dir, &password)?;
@@ -61,6 +67,7 @@ async fn serve(
     let bound = Bound::listen(&keys.network, &config.network.listen).await.map_err(cannot)?;
     let api = listen_api(config.api.listen).await.map_err(cannot)?;
     let compute = ComputePool::new(config.compute_threads).map_err(|error| cannot(error.into()))?;
+    let hash = HashEngine::start(&config.hash).await.map_err(cannot)?;
     let listening = bound.addresses().iter().map(ToString::to_string).collect::<Vec<_>>();
     let clock = Arc::new(SystemClock::new());
     let parts = MemberParts {
@@ -70,6 +77,7 @@ async fn serve(
         bound,
         api,
         compute,
+        hash,
         clock,
         dispersal: Dispersal::default(),
     };

@@ -9,7 +9,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
 use super::units::exact;
-use super::{ApiConfig, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig};
+use super::{ApiConfig, HashConfig, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig};
 use crate::service::RollupPolicy;
 
 /// Most batches at once, whatever the memory: each has its own bookkeeping.
@@ -184,13 +184,20 @@ fn store(checker: &mut Checker, store: &StoreConfig, batch: ByteSize) {
 }
 
 fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {
-    let engine = config.hash.engine.as_str();
+    let HashConfig { engine, device, recheck_one_in } = &config.hash;
     checker.require(
-        engine == "software" || fpga_hash::software_by_name(engine).is_ok(),
+        engine == "software" || engine == "fpga" || fpga_hash::software_by_name(engine).is_ok(),
         "hash.engine",
         format!("there is no engine \"{engine}\" on this machine"),
-        format!("write \"software\" or one of {}", fpga_hash::software_names().join(", ")),
+        format!("write \"software\", \"fpga\" or one of {}", fpga_hash::software_names().join(", ")),
     );
+    let sample = "write for example \"xdma:0\"";
+    let is_missing = engine == "fpga" && device.is_none();
+    checker.require(!is_missing, "hash.device", "is missing, the engine \"fpga\" needs one", sample);
+    if let Some(Err(error)) = device.as_deref().map(str::parse::<fpga::DeviceName>) {
+        checker.require(false, "hash.device", error.to_string(), sample);
+    }
+    checker.require(*recheck_one_in > 0, "hash.recheck_one_in", "is 0", "1 computes every digest again");
     let level = config.log.level.as_str();
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(level) {
         let hint = "write for example \"info\" or \"info,libp2p=warn\"";

@@ -119,6 +119,12 @@ fn breakages() -> Vec<Breakage> {
         ("timings.takeover_after", |c| c.timings.takeover_after = Duration::from_millis(5)),
         ("store.max_bytes", |c| c.store.max_bytes = Some(ByteSize(2 * BATCH - 1))),
         ("hash.engine", |c| c.hash.engine = "abacus".into()),
+        ("hash.device", |c| c.hash.device = Some("usb:1".into())),
+        ("hash.device", |c| {
+            c.hash.engine = "fpga".into();
+            c.hash.device = None;
+        }),
+        ("hash.recheck_one_in", |c| c.hash.recheck_one_in = 0),
         ("log.level", |c| c.log.level = "info,=,=".into()),
         ("rollups", |c| c.rollups.clear()),
         ("rollups[1].id", |c| c.rollups.push(c.rollups[0].clone())),

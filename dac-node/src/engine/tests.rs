@@ -2,7 +2,7 @@
 //!
 //! `cluster.rs` runs the engines of a committee under one seed and performs their effects, `network.rs` and `disk.rs`
 //! lose what the test lets them lose, `checker.rs` looks after every step at what must always hold. The other files
-//! are tests by topic.
+//! are tests by topic. Random faults and liars are the simulator's: `cargo xtask sim`.
 
 mod certification;
 mod checker;
@@ -18,7 +18,6 @@ mod parties;
 mod perform;
 mod queue;
 mod quorum;
-mod random;
 mod refusals;
 mod restart;
 mod submissions;

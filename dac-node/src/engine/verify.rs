@@ -124,6 +124,13 @@ impl Engine {
         });
         self.by_batch_id.insert(batch_id, open_id);
         effects.push(Effect::Persist { open_id, record, content: content.map(Box::new) });
+        #[cfg(feature = "planted-faults")]
+        if dac_node_coding::PlantedFault::SignBeforeSync.is_planted()
+            && let Some(batch) = self.batches.get_mut(&open_id)
+        {
+            batch.phase = Phase::Signing;
+            effects.push(Effect::Sign { open_id, statement: Box::new(statement) });
+        }
         self.note_stage_of(open_id, "rooted", now, effects);
         // The status is posted before anyone is told to wait for it.
         effects.push(Effect::Changed(batch_id));

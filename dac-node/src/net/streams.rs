@@ -184,9 +184,10 @@ fn malformed(seat: u16, class: Class, error: &str, counters: &Counters) {
 }
 
 /// One frame's body; `None` at a clean end. The length is checked before anything is allocated.
-pub(super) async fn read_frame(
-    stream: &mut (impl futures::AsyncRead + Unpin),
-) -> std::io::Result<Option<Bytes>> {
+///
+/// # Errors
+/// Those of the stream; `InvalidData` for a length above [`FRAME_BYTES_MAX`].
+pub async fn read_frame(stream: &mut (impl futures::AsyncRead + Unpin)) -> std::io::Result<Option<Bytes>> {
     let mut prefix = [0u8; 4];
     match stream.read(&mut prefix[..1]).await? {
         0 => return Ok(None),

@@ -305,11 +305,17 @@ impl Backend for NodeHandle {
         let control = |total: &std::sync::atomic::AtomicU64| total.load(Ordering::Relaxed);
         meter.bytes_so_far(Direction::Out, MeterClass::Control, control(&counters.gossip_sent_bytes));
         meter.bytes_so_far(Direction::In, MeterClass::Control, control(&counters.gossip_received_bytes));
-        let work = self.shared.hasher.work();
-        let keccak = HashWork { function: "keccak256", hashes: work.keccak_hashes, bytes: work.keccak_bytes };
-        let poseidon =
-            HashWork { function: "poseidon", hashes: work.poseidon_hashes, bytes: work.poseidon_bytes };
-        meter.hash_engine(self.shared.hasher.engine(), &[keccak, poseidon]);
+        for (engine, work) in self.shared.hash.work() {
+            let keccak =
+                HashWork { function: "keccak256", hashes: work.keccak_hashes, bytes: work.keccak_bytes };
+            let poseidon =
+                HashWork { function: "poseidon", hashes: work.poseidon_hashes, bytes: work.poseidon_bytes };
+            meter.hash_engine(engine, &[keccak, poseidon]);
+        }
+        if let Some(device) = self.shared.hash.device() {
+            let faults = device.faults.map(|(kind, count)| (kind.label(), count));
+            meter.hash_device(device.is_attached, device.attachments, &faults);
+        }
         if let Ok(space) = self.shared.store.space() {
             let (used_bytes, free_bytes) = (space.used_bytes, space.free_bytes);
             meter.store_space(StoreSpace { used_bytes, free_bytes, reserved_bytes: 0 });

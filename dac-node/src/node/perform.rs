@@ -7,6 +7,7 @@ use std::time::Duration;
 use attest::{Attestation, BatchId, Certificate, SeatIndex, Statement, SubmissionDigest};
 use bytes::Bytes;
 use dac_node_coding::{Layout, Piece, PieceRoots, decode_stripe, encode_and_root};
+use fpga_hash::Hasher;
 use parity_scale_codec::Encode;
 
 use super::{Completion, Worker, disperse, refusal_of};
@@ -41,7 +42,9 @@ impl Worker {
             Effect::Decode { open_id, layout, stripe, pieces } => {
                 let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
                 self.compute(move || {
-                    let result = decode_stripe(&coder, &layout, stripe, &pieces, &*shared.hasher);
+                    let decode =
+                        |hasher: &dyn Hasher| decode_stripe(&coder, &layout, stripe, &pieces, hasher);
+                    let result = shared.hash.judge(decode);
                     Event::StripeDecoded { open_id, stripe, result }
                 });
             }
@@ -177,7 +180,7 @@ impl Worker {
         let shared = self.shared.clone();
         self.compute(move || {
             let (stripe, index) = (piece.stripe, piece.index);
-            let result = piece.check(&layout, &shards_root, &*shared.hasher);
+            let result = shared.hash.judge(|hasher| piece.clone().check(&layout, &shards_root, hasher));
             drop(credit);
             Event::PieceChecked { open_id, from, stripe, index, result }
         });

@@ -217,6 +217,8 @@ impl Metadata {
         let repaired = !database.check_integrity().map_err(refused)?;
         let metadata = Self { database: Some(database), repaired };
         metadata.initialise(directory)?;
+        #[cfg(feature = "planted-faults")]
+        metadata.drop_signed_table()?;
         directory.sync()?;
         Ok(metadata)
     }
@@ -238,6 +240,17 @@ impl Metadata {
                 transaction.commit().map_err(refused)
             }
         }
+    }
+
+    #[cfg(feature = "planted-faults")]
+    fn drop_signed_table(&self) -> Result<(), Error> {
+        if dac_node_coding::PlantedFault::DropSignedTable.is_planted() {
+            let transaction = self.database().begin_write().map_err(refused)?;
+            transaction.delete_table(STATEMENTS).map_err(refused)?;
+            transaction.open_table(STATEMENTS).map_err(refused)?;
+            transaction.commit().map_err(refused)?;
+        }
+        Ok(())
     }
 
     fn database(&self) -> &Database {

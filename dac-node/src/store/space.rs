@@ -53,10 +53,20 @@ impl SpaceMeter {
     }
 
     fn free(&self, used_bytes: u64) -> Result<u64, Error> {
-        if !self.ballast_whole.load(Ordering::Relaxed) {
+        let on_disk = self.directory.free_bytes()?.saturating_sub(self.reserve_bytes);
+        if !self.ballast_whole.load(Ordering::Relaxed) && !self.room_is_back(on_disk)? {
             return Ok(0);
         }
-        let on_disk = self.directory.free_bytes()?.saturating_sub(self.reserve_bytes);
         Ok(on_disk.min(self.bytes_max.saturating_sub(used_bytes)))
+    }
+
+    /// Fills the ballast up when there is room for twice of it. Who is told that there is none asks for no write, so no
+    /// write would do it. With less room a commit at work may be living on what the ballast gave back.
+    fn room_is_back(&self, on_disk: u64) -> Result<bool, Error> {
+        let whole = on_disk >= self.ballast.bytes_full().saturating_mul(2) && self.ballast.refill()?;
+        if whole {
+            self.ballast_whole.store(true, Ordering::Relaxed);
+        }
+        Ok(whole)
     }
 }

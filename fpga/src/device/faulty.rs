@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Connect, Device};
+use super::{Connect, Device, Endpoint, InProcess};
 use crate::DeviceError;
 use crate::packet::{HEADER_BYTES, Header, checksum};
 
@@ -56,6 +56,8 @@ pub struct FaultPlan {
     random: Mutex<u64>,
     is_active: AtomicBool,
     injected: AtomicU64,
+    injected_max: u64,
+    spared: AtomicU64,
     late: Mutex<Vec<u8>>,
 }
 
@@ -65,15 +67,31 @@ impl FaultPlan {
     /// # Panics
     /// When there is no kind or `one_in` is zero.
     pub fn new(seed: u64, one_in: u64, kinds: &[Injected]) -> Arc<Self> {
+        Arc::new(Self::limited(seed, one_in, kinds, u64::MAX))
+    }
+
+    /// The same with at most `injected_max` faults, after which the device is sound.
+    ///
+    /// # Panics
+    /// As [`FaultPlan::new`].
+    pub fn limited(seed: u64, one_in: u64, kinds: &[Injected], injected_max: u64) -> Self {
         assert!(!kinds.is_empty() && one_in > 0, "a plan has something to do");
-        Arc::new(Self {
+        Self {
             kinds: kinds.to_vec(),
             one_in,
             random: Mutex::new(seed),
             is_active: AtomicBool::new(false),
             injected: AtomicU64::new(0),
+            injected_max,
+            spared: AtomicU64::new(0),
             late: Mutex::default(),
-        })
+        }
+    }
+
+    /// From now on replies are at risk, but for the next `replies`: a self-test's, for instance.
+    pub fn start_after(&self, replies: u64) {
+        self.spared.store(replies, Ordering::SeqCst);
+        self.start();
     }
 
     /// From now on replies are at risk.
@@ -92,7 +110,12 @@ impl FaultPlan {
     }
 
     fn draw(&self) -> Option<Injected> {
-        if !self.is_active.load(Ordering::SeqCst) || !self.next().is_multiple_of(self.one_in) {
+        if !self.is_active.load(Ordering::SeqCst) {
+            return None;
+        }
+        let less = |spared: u64| spared.checked_sub(1);
+        let is_spared = self.spared.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        if is_spared || self.injected() >= self.injected_max || !self.next().is_multiple_of(self.one_in) {
             return None;
         }
         self.injected.fetch_add(1, Ordering::SeqCst);
@@ -152,6 +175,11 @@ impl<D: Device> FaultyDevice<D> {
         if self.is_dead { Err(DeviceError::Closed { operation }) } else { Ok(()) }
     }
 
+    fn take_late(&mut self) {
+        let late = std::mem::take(&mut *self.plan.late.lock().unwrap_or_else(PoisonError::into_inner));
+        self.output.extend(late);
+    }
+
     /// Takes the next whole reply from the device behind and does to it what the plan says.
     fn pull(&mut self, timeout: Duration) -> Result<(), DeviceError> {
         let mut header = [0; HEADER_BYTES];
@@ -199,8 +227,7 @@ impl<D: Device> Device for FaultyDevice<D> {
     }
 
     fn read_stream(&mut self, bytes: &mut [u8], timeout: Duration) -> Result<(), DeviceError> {
-        let late = std::mem::take(&mut *self.plan.late.lock().unwrap_or_else(PoisonError::into_inner));
-        self.output.extend(late);
+        self.take_late();
         while self.output.len() < bytes.len() {
             self.alive("read")?;
             self.pull(timeout)?;
@@ -222,5 +249,40 @@ impl<D: Device> Device for FaultyDevice<D> {
         self.alive("reset")?;
         self.output.clear();
         self.inner.reset(timeout)
+    }
+}
+
+/// An endpoint that breaks on purpose, to be served on a socket. What kills the device ([`Injected::Dead`],
+/// [`Injected::ShortRead`]) makes it silent here: a socket is closed by killing its process.
+impl<E: Endpoint> Endpoint for FaultyDevice<InProcess<E>> {
+    fn accept(&mut self, bytes: &[u8]) -> usize {
+        match self.inner.write_stream(bytes, Duration::ZERO) {
+            Ok(()) => bytes.len(),
+            Err(_) => 0,
+        }
+    }
+
+    fn work(&mut self, output: &mut Vec<u8>) -> bool {
+        if self.is_dead {
+            return false;
+        }
+        self.take_late();
+        let pulled = self.pull(Duration::ZERO);
+        output.extend(self.output.drain(..));
+        pulled.is_ok()
+    }
+
+    fn reg_read(&mut self, address: u32) -> Result<u32, DeviceError> {
+        self.inner.reg_read(address, Duration::ZERO)
+    }
+
+    fn reg_write(&mut self, address: u32, value: u32) -> Result<(), DeviceError> {
+        self.inner.reg_write(address, value, Duration::ZERO)
+    }
+
+    fn reset(&mut self) {
+        self.output.clear();
+        // Never fails in this process.
+        let _reset = self.inner.reset(Duration::ZERO);
     }
 }

@@ -62,8 +62,6 @@ pub(super) struct Cluster {
     tickets: u64,
     pub(super) apart: BTreeSet<(u16, u16)>,
     steps_this_second: usize,
-    /// Prints the trace as it grows.
-    pub(super) loud: bool,
 }
 
 impl Cluster {
@@ -97,7 +95,6 @@ impl Cluster {
             tickets: 0,
             apart: BTreeSet::new(),
             steps_this_second: 0,
-            loud: false,
         };
         for seat in 0..n {
             cluster.greet(seat);
@@ -374,9 +371,6 @@ impl Cluster {
     }
 
     fn note(&mut self, line: String) {
-        if self.loud {
-            println!("{line}");
-        }
         self.log.trace.push(line);
     }
 

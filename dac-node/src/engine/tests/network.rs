@@ -45,13 +45,6 @@ impl Network {
         self.cut.insert((from, to));
     }
 
-    /// All links carry again.
-    pub(super) fn heal(&mut self) {
-        self.cut.clear();
-        self.loss = 0.0;
-        self.duplication = 0.0;
-    }
-
     /// When a message that leaves now arrives: never, once or twice.
     pub(super) fn arrivals(
         &mut self,

@@ -48,6 +48,11 @@ impl Ballast {
         *self.bytes.lock()
     }
 
+    /// Bytes of a whole one.
+    pub(in super::super) fn bytes_full(&self) -> u64 {
+        self.bytes_full
+    }
+
     /// Writes what is missing. True when the ballast is whole, false when there is no room. Cheap when it is whole.
     pub(in super::super) fn refill(&self) -> io::Result<bool> {
         let mut bytes = self.bytes.lock();

@@ -96,6 +96,27 @@ fn disk_filled_by_others_is_refused_cleanly_and_needs_no_restart() {
     assert!(full > 20, "{full}");
 }
 
+/// A member that started on a full disk was told "no room" for as long as nothing was written, and as it was told so it
+/// asked for no write: only the next prune ended that. Found by the simulator, seed 256 on the real store.
+#[test]
+fn room_that_comes_back_is_seen_without_a_write() {
+    let disk = SimulatedDirectory::new();
+    let store = open(&disk);
+    put(&store, 0, &content(0, 20_000), NOW + 3600, NOW + 7200);
+    disk.set_capacity(disk.used_bytes() + 4096);
+    disk.cut("ballast", 0);
+    drop(store);
+    let disk = disk.restart(Unsynced::Lost);
+    disk.set_capacity(disk.used_bytes() + 4096);
+    let store = open(&disk);
+    assert_eq!(store.space().unwrap().free_bytes, 0);
+    disk.set_capacity(disk.used_bytes() + config().ballast_bytes);
+    assert_eq!(store.space().unwrap().free_bytes, 0, "that much may be what a commit lives on");
+    disk.set_capacity(1 << 30);
+    assert!(store.space().unwrap().free_bytes > 1 << 29);
+    put(&store, 1, &content(1, 20_000), NOW + 3600, NOW + 7200);
+}
+
 fn segment_lengths(disk: &SimulatedDirectory) -> Vec<(String, u64)> {
     let length = |name: &String| disk.open(name, false).unwrap().length().unwrap();
     segments(disk).into_iter().map(|name| (name.clone(), length(&name))).collect()

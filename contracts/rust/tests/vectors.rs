@@ -1,0 +1,102 @@
+//! `tests/vectors`: the bytes that Rust wrote, forge reads, and L1 accepts or refuses.
+//!
+//! Committees of the vectors name a registry's address; the contracts are moved there. Those without an L1 (operators
+//! are zero) cannot register and are skipped, but their number is counted.
+
+use alloy_primitives::Address;
+use alloy_sol_types::SolValue;
+use attest::{Certificate, Thresholds};
+use contracts::CertificateVerifier;
+use contracts::CommitteeRegistry::{announceCall, registerCall};
+use contracts::ICommitteeRegistry::Announcement;
+use contracts::harness::{ANNOUNCEMENT_DELAY_SECONDS, Settlement, contact};
+use serde_json::Value;
+
+use super::shared::*;
+
+fn cases(name: &str) -> Vec<Value> {
+    let path = format!("{}/../tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    file["cases"].as_array().unwrap().clone()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
+}
+
+fn address(value: &Value) -> Address {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// The committee of a vector, registered and active.
+fn install(case: &Value) -> Settlement {
+    let mut settlement =
+        Settlement::new(number(&case["chain_id"]), NOW - ANNOUNCEMENT_DELAY_SECONDS - DAY).unwrap();
+    let registry = address(&case["registry"]);
+    settlement.chain.move_account(settlement.registry, registry).unwrap();
+    settlement.registry = registry;
+    let owner = settlement.owner;
+    settlement.verifier = settlement
+        .chain
+        .deploy(owner, &CertificateVerifier::BYTECODE, &registry.abi_encode())
+        .unwrap()
+        .output;
+    let (mut members, mut new_keys) = (vec![], vec![]);
+    for member in case["member"].as_array().unwrap() {
+        let key = hex_bytes(&member["public_key_padded"]);
+        let proof = hex_bytes(&member["proof_of_possession_padded"]);
+        let call = registerCall { key: key.clone(), proof, contact: contact("alpha") };
+        members.push(settlement.chain.send(address(&member["operator"]), registry, &call).unwrap().output);
+        new_keys.extend_from_slice(&key);
+    }
+    let thresholds = Thresholds::new(
+        u16::try_from(members.len()).unwrap(),
+        u16::try_from(number(&case["minimum_shards"])).unwrap(),
+        u16::try_from(number(&case["quorum"])).unwrap(),
+    )
+    .unwrap();
+    let activates_at = settlement.chain.now() + ANNOUNCEMENT_DELAY_SECONDS;
+    let announcement = Announcement {
+        epoch: number(&case["epoch"]),
+        minimumShards: thresholds.minimum_shards(),
+        quorum: thresholds.quorum(),
+        activatesAt: alloy_primitives::aliases::U48::from(activates_at),
+        members,
+        newKeys: new_keys.into(),
+    };
+    settlement.chain.send(owner, registry, &announceCall { announcement }).unwrap();
+    settlement.activate();
+    settlement
+}
+
+#[test]
+fn the_certificates_of_the_vectors_verify_and_the_refused_do_not() {
+    let committees = cases("committee");
+    let (mut accepted, mut refused) = (0, 0);
+    for case in cases("certificate") {
+        let hash = &case["committee_hash"];
+        let committee = committees.iter().find(|committee| &committee["committee_hash"] == hash).unwrap();
+        if address(&committee["registry"]).is_zero() {
+            continue;
+        }
+        let mut settlement = install(committee);
+        let rollup = hex_bytes(&case["statement"]["rollup_id"]);
+        let rollup: [u8; 32] = rollup.as_ref().try_into().unwrap();
+        let abi = hex_bytes(&case["abi"]);
+        let batch_id = settlement.verify_bytes(rollup, abi.to_vec()).unwrap().output;
+        assert_eq!(batch_id.to_string(), case["digest"]);
+        let members = u16::try_from(number(&case["members"])).unwrap();
+        Certificate::from_abi(&abi, members).unwrap();
+        accepted += 1;
+        for bad in case["refused"].as_array().unwrap() {
+            // A bitmap of other width is the same number on L1, hence the good certificate.
+            if bad["abi"].is_null() || bad["abi"] == case["abi"] {
+                continue;
+            }
+            let abi = hex_bytes(&bad["abi"]);
+            settlement.verify_bytes(rollup, abi.to_vec()).expect_err(bad["why"].as_str().unwrap());
+            refused += 1;
+        }
+    }
+    assert!(accepted >= 6 && refused >= 50, "{accepted} accepted, {refused} refused");
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import { Ownable, Ownable2Step } from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import { SafeCast } from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import { ICommitteeRegistry } from "./interfaces/ICommitteeRegistry.sol";
+import { BLS12381, G1, G2 } from "./libraries/BLS12381.sol";
+import { EpochBlob } from "./libraries/EpochBlob.sol";
+import { EpochRecord, EpochSchedule } from "./libraries/EpochSchedule.sol";
+import { SigningDomain } from "./libraries/SigningDomain.sol";
+
+/// @title CommitteeRegistry
+/// @notice See {ICommitteeRegistry}.
+/// @dev A registered key was in the subgroup when its proof was checked, and its id is its hash; so keys need no check
+/// when they come again in an announcement, beyond that hash.
+contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
+    using EpochSchedule for EpochSchedule.Schedule;
+    using EpochBlob for address;
+
+    /// @dev Two words. `seatedIn` finds duplicates in an announcement; after a cancellation it means nothing else.
+    struct Member {
+        address operator;
+        bool retired;
+        /// Where the key is; zero while it is not stored.
+        address blob;
+        uint16 offset;
+        uint64 seatedIn;
+    }
+
+    struct Rollup {
+        address admin;
+        /// Counts removals: submitters of an earlier registration are not those of a later one.
+        uint64 generation;
+        Quota quota;
+    }
+
+    bytes private constant SUITE = "BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
+    uint256 private constant MEMBERS_MAX = 256;
+    uint256 private constant OTHERS_MAX = 255;
+    uint256 private constant ADDRESSES_MAX = 8;
+    uint256 private constant CONTACT_BYTES_MAX = 1024;
+    uint256 private constant BATCH_BYTES_MAX = 64 << 20;
+    uint256 private constant KEY_BYTES = 256;
+    uint256 private constant PROOF_BYTES = 128;
+    /// @dev No period is longer; so sums of times cannot overflow and a mistake in units is seen.
+    uint256 private constant PERIOD_SECONDS_MAX = 3650 days;
+
+    /// @inheritdoc ICommitteeRegistry
+    uint256 public immutable announcementDelaySeconds;
+    /// @inheritdoc ICommitteeRegistry
+    uint256 public immutable retentionSecondsMax;
+
+    EpochSchedule.Schedule private _schedule;
+    mapping(bytes32 memberId => Member) private _members;
+    mapping(bytes32 rollupId => Rollup) private _rollups;
+    mapping(bytes32 rollupId => mapping(uint64 generation => mapping(address => bool))) private _submitters;
+
+    /// @param owner A timelock. Its delay comes on top of `announcementDelaySeconds_`.
+    /// @param announcementDelaySeconds_ At least as long as users need to leave.
+    /// @param retentionSecondsMax_ Longest retention of any rollup.
+    constructor(address owner, uint256 announcementDelaySeconds_, uint256 retentionSecondsMax_) Ownable(owner) {
+        bool sane = announcementDelaySeconds_ != 0 && retentionSecondsMax_ != 0;
+        if (!sane || announcementDelaySeconds_ > PERIOD_SECONDS_MAX || retentionSecondsMax_ > PERIOD_SECONDS_MAX) {
+            revert InvalidPeriods(announcementDelaySeconds_, retentionSecondsMax_);
+        }
+        announcementDelaySeconds = announcementDelaySeconds_;
+        retentionSecondsMax = retentionSecondsMax_;
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function register(bytes calldata key, bytes calldata proof, Contact calldata contact)
+        external
+        returns (bytes32 memberId)
+    {
+        if (key.length != KEY_BYTES) revert WrongPointLength(key.length, KEY_BYTES);
+        if (proof.length != PROOF_BYTES) revert WrongPointLength(proof.length, PROOF_BYTES);
+        _checkContact(contact);
+        memberId = keccak256(key);
+        if (_members[memberId].operator != address(0)) revert KeyAlreadyRegistered(memberId);
+        _checkPossession(key, proof, memberId);
+        _members[memberId].operator = msg.sender;
+        emit MemberRegistered(memberId, msg.sender, key, proof, contact);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function setContact(bytes32 memberId, Contact calldata contact) external {
+        _checkOperator(memberId);
+        _checkContact(contact);
+        emit ContactChanged(memberId, contact);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function retire(bytes32 memberId) external {
+        _checkOperator(memberId);
+        if (_members[memberId].retired) revert Retired(memberId);
+        _members[memberId].retired = true;
+        emit MemberRetired(memberId);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function announce(Announcement calldata announcement) external onlyOwner {
+        _checkCommittee(announcement);
+        _schedule.checkNext(announcement.epoch, announcement.activatesAt, announcementDelaySeconds);
+        Seating memory seating = _seat(announcement);
+        if (BLS12381.isInfinity(seating.negatedSum)) revert KeysCancel();
+        EpochBlob.Head memory head = _makeHead(announcement, keccak256(seating.keys));
+        (address blob, uint256 firstOffset) =
+            EpochBlob.writeEpoch(head, seating.negatedSum, seating.others, seating.entries, announcement.newKeys);
+        _placeKeys(announcement.newKeys, blob, firstOffset);
+        _schedule.announce(announcement.epoch, blob, announcement.activatesAt, announcementDelaySeconds);
+        emit EpochAnnounced(
+            announcement.epoch,
+            head.committeeHash,
+            announcement.minimumShards,
+            announcement.quorum,
+            announcement.activatesAt,
+            announcement.members
+        );
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function cancel(uint64 epoch) external onlyOwner {
+        _schedule.cancel(epoch);
+        emit EpochCancelled(epoch);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function storeKeys(bytes calldata keys) external onlyOwner {
+        uint256 count = _checkNewKeys(keys);
+        if (count == 0) revert WrongPointLength(0, KEY_BYTES);
+        (address blob, uint256 firstOffset) = EpochBlob.writePage(keys);
+        for (uint256 i = 0; i < count; ++i) {
+            bytes32 memberId = keccak256(keys[i * KEY_BYTES:(i + 1) * KEY_BYTES]);
+            if (_members[memberId].operator == address(0)) revert UnknownMember(memberId);
+            if (_members[memberId].blob != address(0)) revert KeyAlreadyStored(memberId);
+            _placeKey(memberId, blob, firstOffset, i);
+        }
+        emit KeysStored(blob, count);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function setRollup(bytes32 rollupId, address admin, Quota calldata quota) external onlyOwner {
+        bool sized = quota.batchBytesMax != 0 && quota.batchBytesMax <= BATCH_BYTES_MAX && quota.bytesPerDay != 0;
+        bool kept = quota.retentionSecondsMax != 0 && quota.retentionSecondsMax <= retentionSecondsMax;
+        if (admin == address(0) || !sized || !kept) revert InvalidRollup(rollupId);
+        (_rollups[rollupId].admin, _rollups[rollupId].quota) = (admin, quota);
+        emit RollupSet(rollupId, admin, quota);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function removeRollup(bytes32 rollupId) external onlyOwner {
+        if (_rollups[rollupId].admin == address(0)) revert UnknownRollup(rollupId);
+        uint64 generation = _rollups[rollupId].generation + 1;
+        delete _rollups[rollupId];
+        _rollups[rollupId].generation = generation;
+        emit RollupRemoved(rollupId);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function setSubmitter(bytes32 rollupId, address submitter, bool allowed) external {
+        Rollup storage found = _rollups[rollupId];
+        if (found.admin != msg.sender) revert NotRollupAdmin(rollupId, msg.sender);
+        _submitters[rollupId][found.generation][submitter] = allowed;
+        emit SubmitterSet(rollupId, submitter, allowed);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function scheduleOf(uint64 epoch) external view returns (EpochRecord) {
+        return _schedule.records[epoch];
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function epochs() external view returns (uint64 current, uint64 latest, uint64 numbered) {
+        return (_schedule.current(), _schedule.latest, _schedule.numbered);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function committee(uint64 epoch)
+        external
+        view
+        returns (bytes32 committeeHash, uint16 members, uint16 minimumShards, uint16 quorum)
+    {
+        (, bytes32 found, uint256 numbers,) = _read(epoch);
+        members = uint16(EpochBlob.members(numbers));
+        minimumShards = uint16(EpochBlob.minimumShards(numbers));
+        return (found, members, minimumShards, uint16(EpochBlob.quorum(numbers)));
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function aggregateKey(uint64 epoch) external view returns (bytes memory) {
+        (,,, G2 negatedSum) = _read(epoch);
+        BLS12381.negate(negatedSum);
+        return BLS12381.toBytes(negatedSum);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function keyOf(uint64 epoch, uint16 seat) external view returns (bytes memory) {
+        (address blob,, uint256 numbers, G2 key) = _read(epoch);
+        if (seat >= EpochBlob.members(numbers)) revert UnknownSeat(seat, EpochBlob.members(numbers));
+        (uint256 others, uint256 places) = blob.readTable(numbers);
+        blob.readKey(others, places, seat, key);
+        return BLS12381.toBytes(key);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function member(bytes32 memberId) external view returns (address operator, bool retired) {
+        return (_members[memberId].operator, _members[memberId].retired);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function rollup(bytes32 rollupId) external view returns (address admin, Quota memory quota) {
+        return (_rollups[rollupId].admin, _rollups[rollupId].quota);
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function isSubmitter(bytes32 rollupId, address submitter) external view returns (bool) {
+        Rollup storage found = _rollups[rollupId];
+        return found.admin != address(0) && _submitters[rollupId][found.generation][submitter];
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function domainSeparator() external view returns (bytes32) {
+        return SigningDomain.separator(address(this));
+    }
+
+    /// @inheritdoc ICommitteeRegistry
+    function possessionDigest(address operator, bytes32 memberId) external view returns (bytes32) {
+        return SigningDomain.possessionDigest(address(this), operator, memberId);
+    }
+
+    /// @notice Refused: a committee needs somebody who can change it.
+    function renounceOwnership() public view override onlyOwner {
+        revert OwnerRequired();
+    }
+
+    function _makeHead(Announcement calldata announcement, bytes32 keysHash)
+        private
+        pure
+        returns (EpochBlob.Head memory)
+    {
+        (uint256 n, uint256 k, uint256 q) =
+            (announcement.members.length, announcement.minimumShards, announcement.quorum);
+        bytes32 committeeHash = keccak256(abi.encode(announcement.epoch, n, k, q, keysHash));
+        return EpochBlob.Head({ committeeHash: committeeHash, members: n, minimumShards: k, quorum: q });
+    }
+
+    /// @dev What comes of looking at each seat: all padded keys in seat order, and where each is.
+    struct Seating {
+        bytes keys;
+        address[] others;
+        uint256[] entries;
+        G2 negatedSum;
+    }
+
+    /// @dev Finds the key of each seat, stored or new, checks it, and adds it to the sum.
+    function _seat(Announcement calldata announcement) private returns (Seating memory seating) {
+        uint256 n = announcement.members.length;
+        uint256 newKeys = _checkNewKeys(announcement.newKeys);
+        seating.keys = new bytes(n * KEY_BYTES);
+        seating.entries = new uint256[](n);
+        address[] memory others = new address[](n);
+        (G2 sum, G2 key) = BLS12381.newSum();
+        uint256 othersCount;
+        uint256 taken;
+        for (uint256 seat = 0; seat < n; ++seat) {
+            bytes32 memberId = announcement.members[seat];
+            Member storage found = _takeSeat(memberId, announcement.epoch);
+            address blob = found.blob;
+            if (blob == address(0)) {
+                if (taken == newKeys) revert NewKeyMismatch(memberId, 0);
+                _readNewKey(announcement.newKeys, taken, memberId, key);
+                seating.entries[seat] = EpochBlob.KEY_BYTES * taken++;
+            } else {
+                EpochBlob.readKey(blob, found.offset, key);
+                uint256 other = _indexOf(others, othersCount, blob);
+                if (other == othersCount) others[othersCount++] = blob;
+                if (othersCount > OTHERS_MAX) revert TooManyBlobs(othersCount, OTHERS_MAX);
+                seating.entries[seat] = ((other + 1) << 16) | found.offset;
+            }
+            _keep(key, seating.keys, seat);
+            BLS12381.addNext(sum, sum);
+        }
+        if (taken != newKeys) revert NewKeyMismatch(0, keccak256(_newKey(announcement.newKeys, taken)));
+        assembly ("memory-safe") {
+            mstore(others, othersCount)
+        }
+        BLS12381.negate(sum);
+        (seating.others, seating.negatedSum) = (others, sum);
+    }
+
+    /// @dev Marks a member as seated in `epoch`, once.
+    function _takeSeat(bytes32 memberId, uint64 epoch) private returns (Member storage found) {
+        found = _members[memberId];
+        if (found.operator == address(0)) revert UnknownMember(memberId);
+        if (found.retired) revert Retired(memberId);
+        if (found.seatedIn == epoch) revert DuplicateMember(memberId);
+        found.seatedIn = epoch;
+    }
+
+    function _readNewKey(bytes calldata newKeys, uint256 index, bytes32 memberId, G2 key) private pure {
+        bytes calldata bytesOfKey = _newKey(newKeys, index);
+        bytes32 found = keccak256(bytesOfKey);
+        if (found != memberId) revert NewKeyMismatch(memberId, found);
+        assembly ("memory-safe") {
+            calldatacopy(key, bytesOfKey.offset, KEY_BYTES)
+        }
+    }
+
+    /// @dev Remembers where the new keys of an epoch are.
+    function _placeKeys(bytes calldata newKeys, address blob, uint256 firstOffset) private {
+        uint256 count = newKeys.length / KEY_BYTES;
+        for (uint256 i = 0; i < count; ++i) {
+            _placeKey(keccak256(_newKey(newKeys, i)), blob, firstOffset, i);
+        }
+    }
+
+    function _placeKey(bytes32 memberId, address blob, uint256 firstOffset, uint256 index) private {
+        Member storage found = _members[memberId];
+        found.blob = blob;
+        found.offset = SafeCast.toUint16(firstOffset + EpochBlob.KEY_BYTES * index);
+    }
+
+    function _read(uint64 epoch)
+        private
+        view
+        returns (address blob, bytes32 committeeHash, uint256 numbers, G2 negatedSum)
+    {
+        blob = _schedule.records[epoch].blob();
+        if (blob == address(0)) revert UnknownEpoch(epoch);
+        // slither-disable-next-line unused-return (only one of the two points is needed)
+        (negatedSum,) = BLS12381.newSum();
+        (committeeHash, numbers) = blob.readHead(negatedSum);
+    }
+
+    function _checkPossession(bytes calldata key, bytes calldata proof, bytes32 memberId) private view {
+        (G1 hashed, G2 point, G1 signature) = BLS12381.newEquation();
+        assembly ("memory-safe") {
+            calldatacopy(point, key.offset, KEY_BYTES)
+            calldatacopy(signature, proof.offset, PROOF_BYTES)
+        }
+        if (BLS12381.isInfinity(point)) revert KeyAtInfinity();
+        if (BLS12381.isInfinity(signature)) revert ProofAtInfinity();
+        bytes32 digest = SigningDomain.possessionDigest(address(this), msg.sender, memberId);
+        BLS12381.hashWordToG1(digest, SUITE, hashed);
+        // Not the key: nobody has checked yet that its coordinates are in range.
+        BLS12381.negate(hashed);
+        (bool valid, bool signs) = BLS12381.check(hashed);
+        if (!valid) revert InvalidPoint();
+        if (!signs) revert FalseProofOfPossession();
+    }
+
+    function _checkOperator(bytes32 memberId) private view {
+        address operator = _members[memberId].operator;
+        if (operator == address(0)) revert UnknownMember(memberId);
+        if (operator != msg.sender) revert NotOperator(memberId, msg.sender);
+    }
+
+    function _checkContact(Contact calldata contact) private pure {
+        uint256 count = contact.addresses.length;
+        uint256 found = bytes(contact.name).length + bytes(contact.peerId).length + bytes(contact.api).length;
+        for (uint256 i = 0; i < count && i < ADDRESSES_MAX; ++i) {
+            found += bytes(contact.addresses[i]).length;
+        }
+        if (count > ADDRESSES_MAX || found > CONTACT_BYTES_MAX) revert ContactTooLong(count, found);
+    }
+
+    function _checkCommittee(Announcement calldata announcement) private pure {
+        (uint256 n, uint256 k, uint256 q) =
+            (announcement.members.length, announcement.minimumShards, announcement.quorum);
+        if (k == 0 || k > q || q > n || n > MEMBERS_MAX) revert InvalidThresholds(n, k, q);
+    }
+
+    function _checkNewKeys(bytes calldata newKeys) private pure returns (uint256 count) {
+        count = newKeys.length / KEY_BYTES;
+        if (newKeys.length % KEY_BYTES != 0) revert WrongPointLength(newKeys.length, (count + 1) * KEY_BYTES);
+        if (count > EpochBlob.KEYS_MAX) revert TooManyNewKeys(count, EpochBlob.KEYS_MAX);
+    }
+
+    function _newKey(bytes calldata newKeys, uint256 index) private pure returns (bytes calldata) {
+        return newKeys[index * KEY_BYTES:(index + 1) * KEY_BYTES];
+    }
+
+    /// @dev Puts the key of `seat` among the keys of all.
+    function _keep(G2 key, bytes memory keys, uint256 seat) private pure {
+        assembly ("memory-safe") {
+            mcopy(add(add(keys, 32), mul(seat, KEY_BYTES)), key, KEY_BYTES)
+        }
+    }
+
+    function _indexOf(address[] memory list, uint256 count, address wanted) private pure returns (uint256 index) {
+        while (index < count && list[index] != wanted) ++index;
+    }
+}

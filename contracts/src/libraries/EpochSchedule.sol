@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import { ICommitteeRegistry } from "../interfaces/ICommitteeRegistry.sol";
+
+/// @notice One epoch in one word, so that the verifier reads it at once: where the committee is kept ({EpochBlob}) in
+/// the lower 160 bits, then its first second and the first second of the next epoch, 48 bits each. The blob is zero for
+/// an epoch that was never announced, or cancelled; the last field is zero while there is no next epoch.
+type EpochRecord is uint256;
+
+using EpochSchedule for EpochRecord global;
+
+/// @title Which epoch is when
+/// @notice Epochs follow each other: at most one is announced and not yet active, it has a delay before it, and the
+/// one before it ends in the second in which it begins. Numbers rise and are never used twice, not even after a cancellation.
+///
+/// An epoch that has ended still vouches for what it signed: for certificates kept until its end plus the longest
+/// retention, and for no longer ones. So a key that leaks after a member was released is worth nothing.
+library EpochSchedule {
+    /// @notice All epochs of a registry.
+    struct Schedule {
+        /// Highest number ever used.
+        uint64 numbered;
+        /// The epoch announced last, pending or active; zero before the first.
+        uint64 latest;
+        /// The one before `latest`; zero if there is none, or after a cancellation.
+        uint64 previous;
+        mapping(uint64 epoch => EpochRecord) records;
+    }
+
+    /// @notice Adds an epoch.
+    /// @param delaySeconds Least time between now and its activation.
+    function announce(Schedule storage self, uint64 epoch, address newBlob, uint48 activation, uint256 delaySeconds)
+        internal
+    {
+        checkNext(self, epoch, activation, delaySeconds);
+        uint64 latest = self.latest;
+        EpochRecord before = self.records[latest];
+        (self.numbered, self.latest, self.previous) = (epoch, epoch, latest);
+        if (latest != 0) self.records[latest] = pack(before.blob(), before.activatesAt(), activation);
+        self.records[epoch] = pack(newBlob, activation, 0);
+    }
+
+    /// @notice Checks that an epoch may be announced now.
+    function checkNext(Schedule storage self, uint64 epoch, uint48 activation, uint256 delaySeconds) internal view {
+        uint64 latest = self.latest;
+        if (epoch <= self.numbered) revert ICommitteeRegistry.EpochNotAbove(epoch, self.numbered);
+        if (self.records[latest].activatesAt() > block.timestamp) revert ICommitteeRegistry.EpochPending(latest);
+        uint256 earliest = block.timestamp + delaySeconds;
+        if (activation < earliest) revert ICommitteeRegistry.ActivationTooEarly(activation, earliest);
+    }
+
+    /// @notice Takes back the epoch announced last, while it is not active.
+    function cancel(Schedule storage self, uint64 epoch) internal {
+        (uint64 latest, uint64 previous) = (self.latest, self.previous);
+        if (epoch == 0 || epoch != latest || self.records[epoch].activatesAt() <= block.timestamp) {
+            revert ICommitteeRegistry.EpochNotPending(epoch);
+        }
+        self.records[epoch] = EpochRecord.wrap(0);
+        EpochRecord before = self.records[previous];
+        if (previous != 0) self.records[previous] = pack(before.blob(), before.activatesAt(), 0);
+        (self.latest, self.previous) = (previous, 0);
+    }
+
+    /// @notice The epoch that is active now; zero before the first.
+    function current(Schedule storage self) internal view returns (uint64) {
+        uint64 latest = self.latest;
+        return self.records[latest].activatesAt() <= block.timestamp ? latest : self.previous;
+    }
+
+    /// @notice Checks that an epoch may vouch for data kept until `retainUntil`, now.
+    /// @param retentionSecondsMax Longest retention of any rollup.
+    function check(EpochRecord self, uint256 epoch, uint256 retainUntil, uint256 retentionSecondsMax) internal view {
+        if (self.blob() == address(0)) revert ICommitteeRegistry.UnknownEpoch(epoch);
+        uint256 from = self.activatesAt();
+        if (block.timestamp < from) revert ICommitteeRegistry.EpochNotActive(epoch, from);
+        uint256 to = self.supersededAt();
+        if (to == 0) return;
+        unchecked {
+            // Both are far below 2^64.
+            uint256 latestRetention = to + retentionSecondsMax;
+            if (retainUntil > latestRetention) {
+                revert ICommitteeRegistry.EpochSuperseded(epoch, retainUntil, latestRetention);
+            }
+        }
+    }
+
+    /// @notice Where the committee is kept.
+    function blob(EpochRecord self) internal pure returns (address) {
+        return address(uint160(EpochRecord.unwrap(self)));
+    }
+
+    /// @notice First second of the epoch.
+    function activatesAt(EpochRecord self) internal pure returns (uint48) {
+        return uint48(EpochRecord.unwrap(self) >> 160);
+    }
+
+    /// @notice First second of the next epoch; zero while there is none.
+    function supersededAt(EpochRecord self) internal pure returns (uint48) {
+        return uint48(EpochRecord.unwrap(self) >> 208);
+    }
+
+    /// @notice A record of its three fields.
+    function pack(address blob_, uint48 activatesAt_, uint48 supersededAt_) internal pure returns (EpochRecord) {
+        return EpochRecord.wrap(uint160(blob_) | uint256(activatesAt_) << 160 | uint256(supersededAt_) << 208);
+    }
+}

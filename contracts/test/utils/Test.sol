@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import { Vm } from "./Vm.sol";
+
+/// @notice What every test needs.
+abstract contract Test {
+    Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+
+    /// @notice For forge: this is a test contract.
+    bool public constant IS_TEST = true;
+
+    error NotEqual(bytes found, bytes expected);
+    error NotTrue(string what);
+
+    function assertTrue(bool condition, string memory what) internal pure {
+        if (!condition) revert NotTrue(what);
+    }
+
+    function assertEq(uint256 found, uint256 expected) internal pure {
+        if (found != expected) revert NotEqual(abi.encode(found), abi.encode(expected));
+    }
+
+    function assertEq(bytes32 found, bytes32 expected) internal pure {
+        if (found != expected) revert NotEqual(abi.encode(found), abi.encode(expected));
+    }
+
+    function assertEq(bytes memory found, bytes memory expected) internal pure {
+        if (keccak256(found) != keccak256(expected)) revert NotEqual(found, expected);
+    }
+
+    /// @notice `json.list[index].field` as forge's JSON paths write it.
+    function path(string memory list, uint256 index, string memory field) internal pure returns (string memory) {
+        return string.concat(".", list, "[", vm.toString(index), "]", field);
+    }
+}

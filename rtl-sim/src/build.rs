@@ -1,0 +1,152 @@
+//! From Verilog to a shared library.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::Error;
+
+const SHIM: &str = include_str!("../shim/shim.cpp");
+
+/// Lines of a failed command that are shown.
+const SHOWN_LINES: usize = 40;
+
+/// Whether a library can write waveforms; one that can is slower even when it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// It cannot.
+    Without,
+    /// It can, as FST (GTKWave's format).
+    Fst,
+}
+
+/// A design, translated and compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library {
+    path: PathBuf,
+}
+
+/// Verilog and the name of its top module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Design {
+    /// The top module.
+    pub name: String,
+    /// All modules.
+    pub text: String,
+}
+
+impl Design {
+    /// The device's top, as `fpga-cores` emits it.
+    ///
+    /// # Errors
+    /// [`Error::Emit`].
+    pub fn accelerator() -> Result<Self, Error> {
+        let design = fpga_cores::emit::accelerator().map_err(Error::Emit)?;
+        Ok(Self { name: design.name.to_owned(), text: design.text })
+    }
+}
+
+/// Where libraries are kept by default: `rtl-sim` in the target directory.
+pub fn default_directory() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")).join("rtl-sim")
+}
+
+impl Library {
+    /// Builds a design, or takes what an earlier call built from the same text. Takes up to a
+    /// minute; processes that want the same library wait for the first.
+    ///
+    /// # Errors
+    /// [`Error::ToolMissing`], [`Error::Build`], [`Error::Io`].
+    pub fn build(design: &Design, trace: Trace, directory: &Path) -> Result<Self, Error> {
+        let version = run(Command::new("verilator").arg("--version"))?;
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        let name = name(&[&design.text, SHIM, &version, &format!("{trace:?} {}", design.name)]);
+        create(directory)?;
+        let library = Self { path: directory.join(format!("{name}.so")) };
+        let lock = directory.join(format!("{name}.lock"));
+        let locked = File::create(&lock).and_then(|file| file.lock().map(|()| file));
+        let _held_until_built = locked.map_err(|source| Error::Io { path: lock, source })?;
+        if !library.path.exists() {
+            let work = directory.join(&name);
+            compile(design, trace, &work)?;
+            // The last step, so that an interrupted build leaves no library.
+            rename(&work.join("libtop.so"), &library.path)?;
+            remove(&work)?;
+        }
+        Ok(library)
+    }
+
+    /// The shared library's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn compile(design: &Design, trace: Trace, work: &Path) -> Result<(), Error> {
+    if work.exists() {
+        remove(work)?;
+    }
+    create(work)?;
+    write(&work.join("top.v"), &design.text)?;
+    write(&work.join("shim.cpp"), SHIM)?;
+    let mut verilator = Command::new("verilator");
+    verilator.current_dir(work).args(["--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast"]);
+    verilator.args(["--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style"]);
+    verilator.args(["--top-module", &design.name, "--prefix", "Vtop", "--Mdir", "obj", "-o", "../libtop.so"]);
+    let is_traced = u8::from(trace == Trace::Fst);
+    verilator.args(["-CFLAGS", &format!("-std=c++20 -fPIC -DRTL_SIM_TRACE={is_traced}")]);
+    verilator.args(["-LDFLAGS", "-shared", "-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1 OPT_GLOBAL=-O2"]);
+    if trace == Trace::Fst {
+        verilator.arg("--trace-fst");
+    }
+    run(verilator.args(["top.v", "shim.cpp"])).map(|_output| ())
+}
+
+/// Runs a command to its end.
+fn run(command: &mut Command) -> Result<Output, Error> {
+    let shown = format!("{command:?}");
+    let output = command.output().map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => {
+            Error::ToolMissing { tool: command.get_program().to_string_lossy().into_owned() }
+        }
+        _ => Error::Io { path: command.get_program().into(), source },
+    })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    // Verilator runs these two itself.
+    for tool in ["make", "g++"] {
+        if text.contains(&format!("{tool}: not found")) || text.contains(&format!("{tool}: No such file")) {
+            return Err(Error::ToolMissing { tool: tool.to_owned() });
+        }
+    }
+    let skipped = text.lines().count().saturating_sub(SHOWN_LINES);
+    let output = text.lines().skip(skipped).collect::<Vec<_>>().join("\n");
+    Err(Error::Build { command: shown, output })
+}
+
+/// A file name from what the library depends on: CRC-32C of each part and its length.
+fn name(parts: &[&str]) -> String {
+    let part = |part: &&str| format!("{:08x}{:x}", crc32c::crc32c(part.as_bytes()), part.len());
+    format!("top-{}", parts.iter().map(part).collect::<Vec<_>>().join("-"))
+}
+
+fn create(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(|source| Error::Io { path: path.into(), source })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::Io { path: path.into(), source })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(|source| Error::Io { path: from.into(), source })
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    fs::remove_dir_all(path).map_err(|source| Error::Io { path: path.into(), source })
+}

@@ -1,0 +1,10 @@
+//! The emitted Verilog against software, byte for byte. `README.md` is the plan of these tests.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
+mod agreement;
+mod bench_device;
+mod driver;
+mod hostile;
+mod program;
+mod registers;
+mod waveform;
