@@ -204,8 +204,9 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
     }
 
     /// @inheritdoc ICommitteeRegistry
-    function member(bytes32 memberId) external view returns (address operator, bool retired) {
-        return (_members[memberId].operator, _members[memberId].retired);
+    function member(bytes32 memberId) external view returns (address operator, bool retired, bool stored) {
+        Member storage found = _members[memberId];
+        return (found.operator, found.retired, found.blob != address(0));
     }
 
     /// @inheritdoc ICommitteeRegistry

@@ -16,6 +16,7 @@ mod failure;
 mod fetch;
 mod files;
 mod keys;
+mod l1;
 pub mod node;
 mod output;
 mod params;

@@ -72,6 +72,12 @@ pub struct DevnetConfig {
     pub hash: HashConfig,
     /// The members' clocks.
     pub clock: Arc<dyn Clock>,
+    /// Where its signatures count.
+    pub domain: Domain,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Who registers each seat on L1; zero for seats beyond.
+    pub operators: Vec<Address>,
 }
 
 impl DevnetConfig {
@@ -86,6 +92,9 @@ impl DevnetConfig {
             compute_threads: 0,
             hash: HashConfig::default(),
             clock: Arc::new(SystemClock::new()),
+            domain: Domain { chain_id: DEVNET_CHAIN_ID, registry: Address::ZERO },
+            epoch: Epoch(1),
+            operators: Vec::new(),
         }
     }
 }
@@ -325,24 +334,36 @@ fn load_or_create_submitter(path: &Path, password: &Password) -> anyhow::Result<
 }
 
 fn committee_file(config: &DevnetConfig, members: &[Starting]) -> anyhow::Result<CommitteeFile> {
-    let domain = Domain { chain_id: DEVNET_CHAIN_ID, registry: Address::ZERO };
+    let domain = config.domain;
+    let operator = |seat: u16| config.operators.get(usize::from(seat)).copied().unwrap_or(Address::ZERO);
     let entry = |seat: u16, (keys, bound, api): &Starting| MemberEntry {
         name: Some(format!("member-{seat}")),
-        operator: Address::ZERO,
+        operator: operator(seat),
         public_key: keys.bls.public_key().to_bytes(),
-        proof_of_possession: keys.bls.prove_possession(&domain, Address::ZERO),
+        proof_of_possession: keys.bls.prove_possession(&domain, operator(seat)),
         peer_id: Some(keys.network.public().to_peer_id().to_string()),
         addresses: bound.addresses().iter().map(ToString::to_string).collect(),
         api: api.local_addr().ok().map(|address| format!("http://{address}")),
     };
     Ok(CommitteeFile {
-        epoch: Epoch(1),
+        epoch: config.epoch,
         chain_id: domain.chain_id,
         registry: domain.registry,
         minimum_shards: config.thresholds.minimum_shards(),
         quorum: config.thresholds.quorum(),
         members: (0u16..).zip(members).map(|(seat, member)| entry(seat, member)).collect(),
     })
+}
+
+/// Takes the keys out of a seat, so that the next start makes new ones there: another member.
+///
+/// # Errors
+/// When there are no keys, or an older pair lies where these go.
+pub fn vacate_seat(directory: &Path, seat: u16, epoch: Epoch) -> anyhow::Result<()> {
+    let member = member_directory(directory, seat);
+    let left = member.join(format!("keys-until-epoch-{epoch}"));
+    std::fs::rename(member.join("keys"), &left)
+        .with_context(|| format!("cannot move keys to {}", left.display()))
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

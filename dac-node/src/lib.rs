@@ -20,5 +20,6 @@ pub mod metrics;
 pub mod net;
 pub mod node;
 pub mod service;
+pub mod settlement;
 pub mod store;
 pub mod telemetry;

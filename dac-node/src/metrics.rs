@@ -1,7 +1,7 @@
 //! Prometheus metrics of every stage of a batch: their names, their meaning, and one place that records them.
 //!
-//! Promise: every metric carries the label `seat`, because seven members of a devnet share one process and hence one
-//! recorder. Names follow Prometheus practice: base units, `_total` on counters.
+//! Promise: every metric but the two of the process carries the label `seat`, because seven members of a devnet share
+//! one process and hence one recorder. Names follow Prometheus practice: base units, `_total` on counters.
 //!
 //! Terms: a [`Meter`] records for one seat; [`render`] writes the text of all seats. A histogram's buckets are
 //! seconds. Left out on purpose: labels with unbounded values (batch ids, addresses, paths).
@@ -13,6 +13,8 @@ use metrics::{
     SharedString, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::service::Reason;
 
@@ -48,6 +50,10 @@ pub const MEMBERS_CONNECTED: &str = "dac_members_connected";
 pub const HTTP_REQUESTS: &str = "dac_http_requests_total";
 /// Seconds to the first byte of an answer. Labels: `seat`, `route`.
 pub const HTTP_SECONDS: &str = "dac_http_request_seconds";
+/// Processor time of the process.
+pub const PROCESS_CPU_SECONDS: &str = "process_cpu_seconds_total";
+/// Memory of the process.
+pub const PROCESS_RESIDENT_BYTES: &str = "process_resident_memory_bytes";
 
 /// Bucket bounds in seconds: from one small batch in memory to a quorum that never comes.
 const SECONDS: [f64; 14] =
@@ -249,8 +255,27 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
+/// What the process takes, under the names that every Prometheus client uses.
+fn observe_process() {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    gauge!(PROCESS_CPU_SECONDS).set(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9);
+    if let Some(bytes) = resident_bytes() {
+        gauge!(PROCESS_RESIDENT_BYTES).set(number(bytes));
+    }
+}
+
+/// Memory in use: `VmRSS` of `/proc/self/status`, in kB (proc(5)).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kilobytes.saturating_mul(1024))
+}
+
 /// The Prometheus text (format 0.0.4) of every seat in this process.
 pub fn render() -> String {
+    recorder();
+    observe_process();
     recorder().render()
 }
 
@@ -288,6 +313,8 @@ fn keep_up(handle: PrometheusHandle) {
 }
 
 fn describe() {
+    describe_gauge!(PROCESS_CPU_SECONDS, "Processor seconds of the process so far");
+    describe_gauge!(PROCESS_RESIDENT_BYTES, "Memory of the process in use");
     describe_counter!(STAGE_BATCHES, "Batches that reached a stage");
     describe_counter!(STAGE_BYTES, "Batch bytes that reached a stage");
     describe_histogram!(STAGE_SECONDS, "Seconds that a stage took");

@@ -120,7 +120,7 @@ fn analyse(folder: &Path) -> anyhow::Result<()> {
     slither.args([".", "--config-file", "slither.config.json"]);
     step("contracts: slither", slither)?;
     let mut halmos = tool("halmos")?;
-    halmos.args(["--contract", "Symbolic", "--forge-build-out", "../target/contracts/out"]);
+    halmos.args(["--match-contract", "Symbolic.*", "--forge-build-out", "../target/contracts/out"]);
     step("contracts: halmos", halmos)
 }
 

@@ -49,7 +49,8 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     std::env::set_current_dir(&root).with_context(|| format!("no workspace at {}", root.display()))?;
     let mut build = crate::cargo(&["build", "--manifest-path", "tests/fuzz/Cargo.toml", "--bins"]);
-    build.args(["--locked", "--target", PLATFORM, "--target-dir", FOLDER]).env("RUSTFLAGS", FLAGS.join(" "));
+    // Not `--locked`: its lock file follows the workspace's dependencies by itself, and keeps its versions otherwise.
+    build.args(["--target", PLATFORM, "--target-dir", FOLDER]).env("RUSTFLAGS", FLAGS.join(" "));
     step("fuzz targets", build)?;
     let chosen: Vec<&str> =
         TARGETS.into_iter().filter(|target| only.is_none_or(|name| name == *target)).collect();

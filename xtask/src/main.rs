@@ -1,10 +1,14 @@
-//! What the gate runs: cargo xtask test | contracts | rtl | bitstream | sim | fuzz | bench | sanitize | vectors.
+//! What the gate runs: cargo xtask test | contracts | rtl | bitstream | formal | sim | fuzz | bench | sanitize | vectors.
 //!
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
 
+mod bitstream;
 mod contracts;
+mod formal;
 mod fuzz;
+mod rtl;
+mod tools;
 mod verilator;
 
 use std::process::Command;
@@ -62,16 +66,34 @@ enum Task {
     Sanitize,
     /// Writes tests/vectors, dac-node/openapi.json and dac-node/dac.example.toml again
     Vectors,
+    /// Verilog of the hash accelerator and vectors for it, into target/rtl
+    Rtl {
+        /// Also a Vivado project for an XDMA design on a VU9P card, not tested on hardware, and its area by yosys
+        #[arg(long)]
+        vivado: bool,
+    },
+    /// Area, clock and a loadable file with open tools, into target/bitstream
+    Bitstream {
+        /// The board
+        #[arg(long)]
+        board: bitstream::Board,
+        /// Placements of each core; the report holds every clock and their median
+        #[arg(long, default_value_t = 5)]
+        seeds: u32,
+    },
+    /// Proofs about the emitted Verilog: Keccak round, streams, traps of the language
+    Formal,
 }
 
 /// Seeds of the simulator in the gate: about 5 minutes on two cores.
 const SIM_SEEDS: &str = "10000";
-/// In a nightly run.
+/// Seeds of the simulator in a nightly run: about 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
 
 /// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
 const FUZZ_INPUTS: &str = "20000";
 
+/// Seconds of fuzzing with coverage in a nightly run, all decoders together.
 const FUZZ_SECONDS_NIGHTLY: u64 = 3_600;
 
 fn main() -> anyhow::Result<()> {
@@ -83,6 +105,9 @@ fn main() -> anyhow::Result<()> {
         Task::Bench { json } => bench(json),
         Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
+        Task::Rtl { vivado } => rtl::rtl(vivado),
+        Task::Bitstream { board, seeds } => bitstream::bitstream(board, seeds),
+        Task::Formal => formal::formal(),
     }
 }
 

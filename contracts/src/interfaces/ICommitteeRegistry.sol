@@ -213,8 +213,8 @@ interface ICommitteeRegistry {
     /// @notice The key in a seat, padded.
     function keyOf(uint64 epoch, uint16 seat) external view returns (bytes memory);
 
-    /// @notice Who registered a member, and whether it retired. Zero for an unknown one.
-    function member(bytes32 memberId) external view returns (address operator, bool retired);
+    /// @notice Who registered a member, whether it retired, and whether its key is stored already. Zero for an unknown one.
+    function member(bytes32 memberId) external view returns (address operator, bool retired, bool stored);
 
     /// @notice A rollup's admin and quota. Zero for an unknown one.
     function rollup(bytes32 rollupId) external view returns (address admin, Quota memory quota);

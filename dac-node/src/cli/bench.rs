@@ -1,9 +1,10 @@
-//! `dac bench`: the hash engines beside their peers, and whole committees beside full replication.
+//! `dac bench`: the hash engines beside their peers, whole committees beside full replication, and load.
 //!
 //! Every figure has its peer in the same run: machines differ and are busy, ratios travel better. With `--json` there is
 //! one object per row.
 
 mod committee;
+mod load;
 
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ enum What {
     Hash,
     /// Time, bytes and memory of a certificate, beside full replication by the same nodes
     Committee(committee::Args),
+    /// Submissions as they come, against a devnet or a running committee: times, throughput, errors, bytes, memory
+    Load(load::Args),
 }
 
 /// Measures.
@@ -32,6 +35,7 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
     match args.what {
         What::Hash => hash(output),
         What::Committee(args) => committee::run(args, output),
+        What::Load(args) => load::run(args, output),
     }
 }
 

@@ -24,6 +24,12 @@ pub(super) enum Command {
         /// The committee file
         file: PathBuf,
     },
+    /// Register a member's key on L1
+    Register(super::l1::RegisterArgs),
+    /// Announce the committee of the next epoch on L1, or print the call for a timelock
+    Announce(super::l1::AnnounceArgs),
+    /// Show what L1 knows: epochs, members, rollups; write the active committee's file
+    Status(super::l1::StatusArgs),
 }
 
 /// Arguments of `dac committee new`.
@@ -78,6 +84,9 @@ pub(super) fn run(command: Command, output: &Output) -> Result<(), Failure> {
             let (entries, committee) = load(&file)?;
             report(&file, &entries, &committee, output)
         }
+        Command::Register(args) => super::l1::register(args, output),
+        Command::Announce(args) => super::l1::announce(args, output),
+        Command::Status(args) => super::l1::status(args, output),
     }
 }
 
@@ -103,7 +112,7 @@ fn new(args: NewArgs, output: &Output) -> Result<(), Failure> {
     report(&out, &file, &committee, output)
 }
 
-fn read_entry(path: &Path) -> Result<MemberEntry, Failure> {
+pub(super) fn read_entry(path: &Path) -> Result<MemberEntry, Failure> {
     let text = files::read_text(path, JSON_BYTES_MAX)?;
     serde_json::from_str(&text).map_err(|error| {
         let hint = "an entry is what the member's operator wrote with: dac keys prove";

@@ -1,4 +1,9 @@
 //! `dac devnet`: a whole committee on this machine certifies real batches and gives them back with members gone.
+//!
+//! With `--l1 anvil` it has an L1, too: see `devnet/l1.rs`.
+
+mod anvil;
+mod l1;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,9 +49,9 @@ pub struct Args {
     /// Hash on a device: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH; for instance a running `rtl-sim`
     #[arg(long, value_name = "DEVICE")]
     pub hash_device: Option<DeviceName>,
-    /// What members speak to each other
-    #[arg(long, value_enum, default_value_t)]
-    pub transport: Transport,
+    /// Also start an L1 here: deploy, register, activate, certify, verify on chain, rotate one member, certify again
+    #[arg(long, value_enum, conflicts_with_all = ["serve", "stop", "data_dir"])]
+    pub l1: Option<l1::Chain>,
     /// Stay up and print URLs
     #[arg(long)]
     pub serve: bool,
@@ -109,6 +114,9 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let thresholds = thresholds(&args)?;
     let stop = stop_count(&args, thresholds)?;
     let batches = read_batches(&args.batches)?;
+    if let Some(l1::Chain::Anvil) = args.l1 {
+        return l1::run(thresholds, args.transport, &batches, output);
+    }
     let temporary = tempfile::tempdir().map_err(|error| Failure::write(&std::env::temp_dir(), &error))?;
     let directory = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     super::runtime()?.block_on(async {

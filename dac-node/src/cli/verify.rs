@@ -21,6 +21,12 @@ pub(super) struct Args {
     /// The committee file; compare its hash with what L1 or an operator says
     #[arg(long, value_name = "FILE")]
     committee: PathBuf,
+    /// Ask L1's verifier too: URL of a provider
+    #[arg(long, value_name = "URL", requires = "verifier")]
+    l1: Option<String>,
+    /// The verifier's address on L1
+    #[arg(long, value_name = "ADDRESS", requires = "l1")]
+    verifier: Option<attest::Address>,
     /// The batch, to be checked against the certificate
     #[arg(long, value_name = "FILE")]
     batch: Option<PathBuf>,
@@ -34,6 +40,10 @@ pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         let detail = format!("{}: {error}", args.certificate.display());
         Failure::verification("false_certificate", detail, "do not act on it; fetch it from another member")
     })?;
+    if let (Some(url), Some(verifier)) = (&args.l1, args.verifier) {
+        super::l1::verify(url, verifier, &certificate)?;
+        output.note("L1's verifier accepts it");
+    }
     if let Some(path) = &args.batch {
         let batch = files::read(path, BATCH_BYTES_MAX)?;
         let bar = output.spinner("recomputing all commitments");

@@ -5,6 +5,7 @@
 mod committee;
 mod config;
 mod keys;
+mod l1;
 mod network;
 mod verify;
 

@@ -1,7 +1,8 @@
 //! The cells every core is built from: a register, a block of memory with one write and one read port, a table of constants.
 //!
-//! Registers and memories start at zero when the configuration is loaded. They have no reset of their own: a core that needs one writes
-//! `if reset { d = 0 }` last in its update, and the synthesizer turns that into the flip-flop's own synchronous reset.
+//! Registers start at zero when the configuration is loaded and have no reset of their own: a core that needs one writes
+//! `if reset { d = 0 }` last in its update, and the synthesizer turns that into the flip-flop's own synchronous reset. What
+//! a memory holds before its first write is undefined; the simulation starts it with a pattern that no test expects.
 
 use rust_hdl::prelude::*;
 
@@ -81,7 +82,7 @@ impl<const D: usize, const A: usize> Default for Memory<D, A> {
             write_address: Signal::default(),
             write_data: Signal::default(),
             write_enable: Signal::default(),
-            _words: vec![Word::default(); 1 << A],
+            _words: vec![Word::new(0xa5c3_5a3c_96e1_7b2d); 1 << A],
         }
     }
 }
@@ -110,12 +111,11 @@ impl<const D: usize, const A: usize> Logic for Memory<D, A> {
 
     fn hdl(&self) -> Verilog {
         Verilog::Custom(format!(
-            "reg [{}:0] words [0:{}];\ninteger i;\ninitial begin\n   read_data = 0;\n   for (i = 0; i < {}; i = i + 1) words[i] = 0;\nend\n\
+            "reg [{}:0] words [0:{}];\ninitial read_data = 0;\n\
              always @(posedge clock) begin\n   if (read_enable) read_data <= words[read_address];\n   \
              if (write_enable) words[write_address] <= write_data;\nend\n",
             D - 1,
-            (1 << A) - 1,
-            1 << A
+            (1 << A) - 1
         ))
     }
 

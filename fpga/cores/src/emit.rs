@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 use rust_hdl::prelude::check_all;
 
 use crate::keccak::core::KeccakCore;
+use crate::keccak::round::Round;
 use crate::prelude::*;
+use crate::stream::fifo::Fifo;
+use crate::stream::skid::SkidBuffer;
 use crate::top::Accelerator;
 
 /// Name of the top module.
@@ -71,6 +74,11 @@ pub fn keccak_core() -> Result<Design, Error> {
     Ok(Design { name: KECCAK_CORE, text: verilog(KECCAK_CORE, &KeccakCore::standing_alone())? })
 }
 
+/// The registers around the Keccak core that its clock is measured with; uses the module of [`keccak_core`].
+pub fn keccak_measured() -> Design {
+    Design { name: "keccak_measured", text: include_str!("../verilog/keccak_measured.v").to_owned() }
+}
+
 /// Writes every design into `dir`, which is made if it is missing; gives the paths.
 ///
 /// # Errors
@@ -100,9 +108,43 @@ impl Design {
 /// [`Error::Circuit`].
 pub fn verilog<B: Block>(name: &'static str, circuit: &B) -> Result<String, Error> {
     check_all(circuit).map_err(|problem| Error::Circuit { name, problem: format!("{problem:?}") })?;
+    Ok(verilog_unchecked(name, circuit))
+}
+
+/// Verilog of a circuit as it stands, without rust-hdl's checks; for circuits that are meant to be wrong.
+pub(crate) fn verilog_unchecked<B: Block>(name: &str, circuit: &B) -> String {
     let mut defines = ModuleDefines::default();
     circuit.accept(name, &mut defines);
-    Ok(merge_equal(&defines.defines()))
+    merge_equal(&defines.defines())
+}
+
+/// The parts that are proved: one Keccak round with absorption, the skid buffer, a queue of four beats.
+///
+/// # Errors
+/// [`Error::Circuit`].
+pub fn proved() -> Result<[Design; 3], Error> {
+    let mut round = Round::default();
+    round.connect_ports();
+    round.connect_all();
+    let mut skid = SkidBuffer::default();
+    skid.clock.connect();
+    skid.reset.connect();
+    skid.sink.data.connect();
+    skid.sink.valid.connect();
+    skid.source.ready.connect();
+    skid.connect_all();
+    let mut fifo = Fifo::<2, 3>::default();
+    fifo.clock.connect();
+    fifo.reset.connect();
+    fifo.sink.data.connect();
+    fifo.sink.valid.connect();
+    fifo.source.ready.connect();
+    fifo.connect_all();
+    Ok([
+        Design { name: "keccak_round", text: verilog("keccak_round", &round)? },
+        Design { name: "skid_buffer", text: verilog("skid_buffer", &skid)? },
+        Design { name: "fifo", text: verilog("fifo", &fifo)? },
+    ])
 }
 
 /// A module: its name, its text before the name, and after it.

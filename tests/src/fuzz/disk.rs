@@ -51,7 +51,7 @@ fn open(disk: &SimulatedDirectory) -> Result<DiskStore, dac_node::store::Error> 
 }
 
 fn content(number: u8, bytes: usize) -> (StatementRecord, NewContent) {
-    let batch: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8 ^ number).collect();
+    let batch: Vec<u8> = (0..bytes).map(|at| u8::try_from(at % 251).expect("below 251") ^ number).collect();
     let layout = Layout::new(4, 2, bytes as u64).expect("a valid shape");
     let coder = Coder::new(4, 2).expect("a valid shape");
     let piece_roots = encode_and_root(&*fpga_hash::software(), &coder, &layout, &batch);

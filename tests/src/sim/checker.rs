@@ -112,6 +112,11 @@ impl Checker {
         *last = (*last).max(unix_seconds);
     }
 
+    /// Whether some member dropped hot copies that were kept until then.
+    pub(super) fn has_pruned_since(&self, hot_until: u64) -> bool {
+        self.pruned.values().any(|at| *at > hot_until)
+    }
+
     /// A disk went through a crash: all its promises count as new.
     pub(super) fn on_crash(&mut self, seat: u16) {
         self.signed_fresh.extend(self.signed.iter().filter(|(signer, _)| *signer == seat));

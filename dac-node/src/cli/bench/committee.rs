@@ -115,7 +115,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
     })
 }
 
-fn broken(error: impl std::fmt::Display) -> Failure {
+pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::other(format!("bench: {error}"), "see the log with DAC_LOG=info")
 }
 

@@ -17,14 +17,14 @@
 //!
 //! A block costs 72 clocks of one slot, so the core takes a block every 24 clocks: turns come after 25, 25 and 22 clocks.
 //! A record is filled in 17, so nothing waits when a beat arrives in every clock and a digest is read in 20. A message of
-//! `b` blocks (with padding) has left `72 * b + 26` clocks after its first beat.
+//! `b` blocks (with padding) has left `72 * b + 25` clocks after its first beat.
 //!
 //! # How it works
 //!
 //! The three slots rotate through three register ranks: `resting` (between rounds), `carried` with `columns` (the parities
 //! of theta) and `mixed` (after pi). The sequencer decides two clocks ahead of the ranks, and its commands travel with them
 //! through registers: an enable of five thousand flip-flops is never the end of a logic path. The registers behind
-//! `carried_block`, `first_columns` and `digest_words` are cleared instead of gated: that costs no table.
+//! `carried_block` and `first_columns` are cleared instead of gated: that costs no table.
 
 use super::fill::Fill;
 use super::round::{ChiIota, ColumnParity, ThetaRhoPi, round_constants};
@@ -87,8 +87,10 @@ pub struct KeccakCore {
     // Commands on their way to the ranks.
     step_early: Register<Bit>,
     step_now: Register<Bit>,
-    absorb_early: Register<Bit>,
-    absorb_now: Register<Bit>,
+    skip_early: Register<Bit>,
+    skip_now: Register<Bit>,
+    clear_early: Register<Bit>,
+    clear_now: Register<Bit>,
     fresh_early: Register<Bit>,
     fresh_now: Register<Bit>,
     consume_early: Register<Bit>,
@@ -100,12 +102,9 @@ pub struct KeccakCore {
 
     // The digest on its way out.
     digest: [Register<Lane>; 4],
-    digest_words: [Register<Lane>; 4],
     digest_held: Register<Bit>,
     digest_index: [Register<Bit>; 4],
-    out_held: Register<Bit>,
-    out_final: Register<Bit>,
-    out_moves: Signal<Local, Bit>,
+    selected: [Signal<Local, Lane>; 4],
 }
 
 impl Default for KeccakCore {
@@ -147,8 +146,10 @@ impl Default for KeccakCore {
             step: Signal::default(),
             step_early: Register::default(),
             step_now: Register::default(),
-            absorb_early: Register::default(),
-            absorb_now: Register::default(),
+            skip_early: Register::default(),
+            skip_now: Register::default(),
+            clear_early: Register::default(),
+            clear_now: Register::default(),
             fresh_early: Register::default(),
             fresh_now: Register::default(),
             consume_early: Register::default(),
@@ -158,12 +159,9 @@ impl Default for KeccakCore {
             constant_early: Register::default(),
             constant_now: Register::default(),
             digest: Default::default(),
-            digest_words: Default::default(),
             digest_held: Register::default(),
             digest_index: Default::default(),
-            out_held: Register::default(),
-            out_final: Register::default(),
-            out_moves: Signal::default(),
+            selected: Default::default(),
         }
     }
 }
@@ -195,8 +193,8 @@ impl Logic for KeccakCore {
             has_turn,
             step_early,
             step_now,
-            absorb_early,
-            absorb_now,
+            skip_early,
+            skip_now,
             fresh_early,
             fresh_now
         );
@@ -210,7 +208,7 @@ impl Logic for KeccakCore {
             constant_early,
             constant_now
         );
-        dff_setup!(self, clock, digest_held, out_held, out_final);
+        dff_setup!(self, clock, clear_early, clear_now, digest_held);
 
         // Input.
         self.fill.clock.next = self.clock.val();
@@ -260,14 +258,18 @@ impl Logic for KeccakCore {
         // Commands.
         self.step_early.d.next = self.step.val();
         self.consume_early.d.next = self.turn.q.val() & self.has_turn.q.val();
-        self.absorb_early.d.next = self.turn.q.val() & self.has_turn.q.val() & !self.fill.passes.val();
+        self.skip_early.d.next = !self.turn.q.val() | !self.has_turn.q.val() | self.fill.passes.val();
         self.fresh_early.d.next =
             self.turn.q.val() & self.has_turn.q.val() & (!self.active[0].q.val() | self.ending[0].q.val());
         self.capture_early.d.next = self.turn.q.val() & self.has_turn.q.val() & self.finishes.val();
+        // The round before a turn: what follows is a new message, or none.
+        self.clear_early.d.next =
+            self.round_is_last.val() & (!self.active[0].q.val() | self.ending[0].q.val());
+        self.clear_now.d.next = self.clear_early.q.val();
         self.constant_early.d.next = self.constants.data.val();
         self.step_now.d.next = self.step_early.q.val();
         self.consume_now.d.next = self.consume_early.q.val();
-        self.absorb_now.d.next = self.absorb_early.q.val();
+        self.skip_now.d.next = self.skip_early.q.val();
         self.fresh_now.d.next = self.fresh_early.q.val();
         self.capture_now.d.next = self.capture_early.q.val();
         self.constant_now.d.next = self.constant_early.q.val();
@@ -296,6 +298,7 @@ impl Logic for KeccakCore {
             self.theta_rho_pi.block[i].next = self.carried_block[i].q.val();
         }
         self.column_parity.fresh.next = self.fresh_now.q.val();
+        self.chi_iota.clear.next = self.clear_now.q.val();
         self.chi_iota.constant.next = self.constant_now.q.val();
 
         // One step of all three slots.
@@ -310,49 +313,44 @@ impl Logic for KeccakCore {
             }
         }
         if self.fresh_now.q.val() {
-            for i in 0..25 {
+            for i in 0..4 {
                 self.carried[i].d.next = 0.into();
             }
         }
         for i in 0..17 {
             self.carried_block[i].d.next = self.fill.lanes[i].val();
-            if !self.absorb_now.q.val() {
+            if self.skip_now.q.val() {
                 self.carried_block[i].d.next = 0.into();
             }
         }
         for x in 0..5 {
             self.first_columns[x].d.next = self.fill.columns[x].val();
-            if !self.absorb_early.q.val() {
+            if self.skip_early.q.val() {
                 self.first_columns[x].d.next = 0.into();
             }
         }
 
-        // Output: a captured digest moves word by word through registers of which all but one are clear.
-        self.out_moves.next = !self.out_held.q.val() | self.out_ready.val();
+        // Output: the digest stands still, the selection moves.
         for i in 0..4 {
             self.digest_index[i].clock.next = self.clock.val();
             self.digest_index[i].d.next = self.digest_index[i].q.val();
             self.digest[i].clock.next = self.clock.val();
             self.digest[i].d.next = self.digest[i].q.val();
-            self.digest_words[i].clock.next = self.clock.val();
-            self.digest_words[i].d.next = self.digest_words[i].q.val();
-            if self.out_moves.val() {
-                self.digest_words[i].d.next = self.digest[i].q.val();
-            }
-            if self.out_moves.val() & !self.digest_index[i].q.val() {
-                self.digest_words[i].d.next = 0.into();
+            self.selected[i].next = 0.into();
+            if self.digest_index[i].q.val() {
+                self.selected[i].next = self.digest[i].q.val();
             }
         }
-        if self.out_moves.val() {
-            self.out_held.d.next = self.digest_held.q.val();
-            self.out_final.d.next = self.digest_index[3].q.val();
-            if self.digest_held.q.val() {
-                for i in 0..4 {
-                    self.digest_index[i].d.next = self.digest_index[(i + 3) % 4].q.val();
-                }
-                if self.digest_index[3].q.val() {
-                    self.digest_held.d.next = false;
-                }
+        self.out_valid.next = self.digest_held.q.val();
+        self.out_last.next = self.digest_index[3].q.val();
+        self.out_data.next =
+            self.selected[0].val() | self.selected[1].val() | self.selected[2].val() | self.selected[3].val();
+        if self.digest_held.q.val() & self.out_ready.val() {
+            for i in 0..4 {
+                self.digest_index[i].d.next = self.digest_index[(i + 3) % 4].q.val();
+            }
+            if self.digest_index[3].q.val() {
+                self.digest_held.d.next = false;
             }
         }
         if self.capture_now.q.val() {
@@ -361,29 +359,23 @@ impl Logic for KeccakCore {
                 self.digest[i].d.next = self.resting[i].q.val();
             }
         }
-        self.out_valid.next = self.out_held.q.val();
-        self.out_last.next = self.out_final.q.val();
-        self.out_data.next = self.digest_words[0].q.val()
-            | self.digest_words[1].q.val()
-            | self.digest_words[2].q.val()
-            | self.digest_words[3].q.val();
-
         if self.reset.val() {
-            // Slot 0 has its turn now; slots 1 and 2 are where they are when its turn comes.
-            self.rounds[0].d.next = 15.into();
-            self.rounds[1].d.next = 7.into();
-            self.rounds[2].d.next = 0.into();
-            self.turn.d.next = true;
+            // Slot 0 is in the round before its turn, which clears it; slots 1 and 2 are where they are then.
+            self.rounds[0].d.next = 23.into();
+            self.rounds[1].d.next = 15.into();
+            self.rounds[2].d.next = 7.into();
+            self.turn.d.next = false;
             for i in 0..3 {
                 self.active[i].d.next = false;
             }
             self.has_turn.d.next = false;
             self.step_early.d.next = false;
             self.step_now.d.next = false;
+            // An empty input that is told to drop its record clears the parities that it collected.
             self.consume_early.d.next = false;
-            self.consume_now.d.next = false;
-            self.absorb_early.d.next = false;
-            self.absorb_now.d.next = false;
+            self.consume_now.d.next = true;
+            self.skip_early.d.next = true;
+            self.skip_now.d.next = true;
             self.capture_early.d.next = false;
             self.capture_now.d.next = false;
             self.digest_held.d.next = false;
@@ -391,7 +383,6 @@ impl Logic for KeccakCore {
                 self.digest_index[i].d.next = false;
             }
             self.digest_index[0].d.next = true;
-            self.out_held.d.next = false;
         }
     }
 }

@@ -29,9 +29,9 @@ pub struct Fill {
     pub last: Signal<In, Bit>,
     /// The record is this beat alone and holds no block.
     pub pass: Signal<In, Bit>,
-    /// Drop the record held.
+    /// Drop the record held; also to be given at reset.
     pub consume: Signal<In, Bit>,
-    /// A record is held.
+    /// A record is held; its last lane arrives in the clock after.
     pub full: Signal<Out, Bit>,
     /// The record held is the last of its message.
     pub ends: Signal<Out, Bit>,
@@ -48,6 +48,8 @@ pub struct Fill {
     closing: Register<Bit>,
     ends_held: Register<Bit>,
     passes_held: Register<Bit>,
+    entering: Register<Lane>,
+    entering_held: Register<Bit>,
     taken: Signal<Local, Bit>,
     stepping: Signal<Local, Bit>,
     final_lane: Signal<Local, Bit>,
@@ -59,7 +61,7 @@ pub struct Fill {
 impl Logic for Fill {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, lane, full_held, closing, ends_held, passes_held);
+        dff_setup!(self, clock, lane, full_held, closing, ends_held, passes_held, entering, entering_held);
         for i in 0..17 {
             self.shift[i].clock.next = self.clock.val();
             self.shift[i].d.next = self.shift[i].q.val();
@@ -127,15 +129,20 @@ impl Logic for Fill {
             self.padded.next = self.padded.val() | 0x8000_0000_0000_0000_u64;
         }
 
-        if self.stepping.val() {
+        // The shift registers move a clock later, told by a register: nobody reads the block so soon.
+        self.entering.d.next = self.padded.val();
+        self.entering_held.d.next = self.stepping.val();
+        if self.entering_held.q.val() {
             for i in 0..16 {
                 self.shift[i].d.next = self.shift[i + 1].q.val();
             }
-            self.shift[16].d.next = self.padded.val();
+            self.shift[16].d.next = self.entering.q.val();
             for x in 0..4 {
                 self.parity[x].d.next = self.parity[x + 1].q.val();
             }
-            self.parity[4].d.next = self.padded.val() ^ self.parity[0].q.val();
+            self.parity[4].d.next = self.entering.q.val() ^ self.parity[0].q.val();
+        }
+        if self.stepping.val() {
             self.lane.d.next = self.lane.q.val() + 1;
             if self.final_lane.val() {
                 self.lane.d.next = 0.into();
@@ -155,7 +162,7 @@ impl Logic for Fill {
         if self.consume.val() {
             self.full_held.d.next = false;
         }
-        if self.consume.val() | self.reset.val() {
+        if self.consume.val() {
             for x in 0..5 {
                 self.parity[x].d.next = 0.into();
             }
@@ -164,6 +171,7 @@ impl Logic for Fill {
             self.lane.d.next = 0.into();
             self.full_held.d.next = false;
             self.closing.d.next = false;
+            self.entering_held.d.next = false;
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Lane `(x, y)` of FIPS 202 is number `x + 5 * y` here; bit `z` is wire `z`. The XOR of a message block into the state is
 //! folded into the first two blocks, where the four-input tables of the smaller FPGAs have an input left: the column
-//! parities of the block enter [`ColumnParity`], its lanes enter [`ThetaRhoPi`]. A message starts from the zero state by
-//! leaving the old state out of both.
+//! parities of the block enter [`ColumnParity`], its lanes enter [`ThetaRhoPi`]. A message starts from the zero state: lanes 4 to
+//! 24 are cleared by the last chi of the message before, where the tables have an input left too; lanes 0 to 3 hold a digest
+//! then and are left out of the next first stage instead.
 
 use crate::prelude::*;
 
@@ -48,25 +49,30 @@ pub struct ColumnParity {
     pub state: [Signal<In, Lane>; 25],
     /// Parities of the block to absorb, zero for none.
     pub block: [Signal<In, Lane>; 5],
-    /// Leave the state out: the block is the first of a message.
+    /// Leave lanes 0 to 3 out: the block is the first of a message.
     pub fresh: Signal<In, Bit>,
     /// Parity of column `x`.
     pub columns: [Signal<Out, Lane>; 5],
+    first: [Signal<Local, Lane>; 5],
 }
 
 impl Logic for ColumnParity {
     #[hdl_gen]
     fn update(&mut self) {
-        for x in 0..5 {
-            self.columns[x].next = self.block[x].val();
-            if !self.fresh.val() {
-                self.columns[x].next = self.state[x].val()
-                    ^ self.state[x + 5].val()
-                    ^ self.state[x + 10].val()
-                    ^ self.state[x + 15].val()
-                    ^ self.state[x + 20].val()
-                    ^ self.block[x].val();
+        for x in 0..4 {
+            self.first[x].next = self.state[x].val();
+            if self.fresh.val() {
+                self.first[x].next = 0.into();
             }
+        }
+        self.first[4].next = self.state[4].val();
+        for x in 0..5 {
+            self.columns[x].next = self.state[x + 5].val()
+                ^ self.state[x + 10].val()
+                ^ self.state[x + 15].val()
+                ^ self.state[x + 20].val()
+                ^ self.first[x].val()
+                ^ self.block[x].val();
         }
     }
 }
@@ -139,6 +145,8 @@ impl Logic for ThetaRhoPi {
 pub struct ChiIota {
     /// The state after pi.
     pub mixed: [Signal<In, Lane>; 25],
+    /// Clear lanes 4 to 24: a new message follows.
+    pub clear: Signal<In, Bit>,
     /// The round's constant.
     pub constant: Signal<In, Word<7>>,
     /// The state after the round.
@@ -168,5 +176,95 @@ impl Logic for ChiIota {
         }
         self.state[0].next =
             self.mixed[0].val() ^ (self.inverted[1].val() & self.mixed[2].val()) ^ self.spread.val();
+        if self.clear.val() {
+            for i in 4..25 {
+                self.state[i].next = 0.into();
+            }
+        }
+    }
+}
+
+/// The three stages and the table of constants without registers: what a step of the core does, as one block to prove.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct Round {
+    /// The state before.
+    pub state: [Signal<In, Lane>; 25],
+    /// The block to absorb before the round.
+    pub block: [Signal<In, Lane>; 17],
+    /// Start from the zero state.
+    pub fresh: Signal<In, Bit>,
+    /// Number of the round, below 24.
+    pub number: Signal<In, Word<5>>,
+    /// The state after.
+    pub after: [Signal<Out, Lane>; 25],
+    column_parity: ColumnParity,
+    theta_rho_pi: ThetaRhoPi,
+    chi_iota: ChiIota,
+    constants: Table<7, 5>,
+    carried: [Signal<Local, Lane>; 25],
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Self {
+            state: Default::default(),
+            block: Default::default(),
+            fresh: Signal::default(),
+            number: Signal::default(),
+            after: Default::default(),
+            column_parity: ColumnParity::default(),
+            theta_rho_pi: ThetaRhoPi::default(),
+            chi_iota: ChiIota::default(),
+            constants: Table::new(round_constants().to_vec()),
+            carried: Default::default(),
+        }
+    }
+}
+
+impl Round {
+    /// Tells the checks of rust-hdl that the inputs are driven from outside.
+    pub fn connect_ports(&mut self) {
+        self.state.iter_mut().chain(&mut self.block).for_each(Logic::connect);
+        self.fresh.connect();
+        self.number.connect();
+    }
+}
+
+impl Logic for Round {
+    #[hdl_gen]
+    fn update(&mut self) {
+        for x in 0..2 {
+            self.column_parity.block[x].next = self.block[x].val()
+                ^ self.block[x + 5].val()
+                ^ self.block[x + 10].val()
+                ^ self.block[x + 15].val();
+        }
+        for x in 2..5 {
+            self.column_parity.block[x].next =
+                self.block[x].val() ^ self.block[x + 5].val() ^ self.block[x + 10].val();
+        }
+        for i in 0..25 {
+            self.carried[i].next = self.state[i].val();
+            if self.fresh.val() {
+                self.carried[i].next = 0.into();
+            }
+            self.column_parity.state[i].next = self.carried[i].val();
+            self.theta_rho_pi.state[i].next = self.carried[i].val();
+            self.chi_iota.mixed[i].next = self.theta_rho_pi.mixed[i].val();
+            self.after[i].next = self.chi_iota.state[i].val();
+        }
+        for i in 0..17 {
+            self.theta_rho_pi.block[i].next = self.block[i].val();
+        }
+        for x in 0..5 {
+            self.theta_rho_pi.columns[x].next = self.column_parity.columns[x].val();
+        }
+        for i in 0..4 {
+            self.column_parity.state[i].next = self.state[i].val();
+        }
+        self.column_parity.fresh.next = self.fresh.val();
+        self.chi_iota.clear.next = false;
+        self.constants.address.next = self.number.val();
+        self.chi_iota.constant.next = self.constants.data.val();
     }
 }

@@ -205,7 +205,7 @@ fn a_message_takes_72_clocks_a_block_and_a_few() {
     for blocks in [1_u8, 2, 4] {
         let mut bench = Bench::new(vec![vec![blocks; 136 * usize::from(blocks) - 1]]);
         bench.run(1, || true, || true);
-        // 17 to fill the first block, 72 for each, 9 to decide, to absorb and to bring the last beat out.
-        assert_eq!(bench.clocks, 72 * u64::from(blocks) + 26, "{blocks} blocks");
+        // 17 to fill the first block, 72 for each, 8 to decide, to absorb and to bring the last beat out.
+        assert_eq!(bench.clocks, 72 * u64::from(blocks) + 25, "{blocks} blocks");
     }
 }

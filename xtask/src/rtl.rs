@@ -1,0 +1,177 @@
+//! `cargo xtask rtl`: the Verilog, vectors for it, and a Vivado project, in `target/rtl`.
+//!
+//! Vectors. `keccak_core.vectors` holds a beat of the core's input a line (`pass last bytes data`, hexadecimal) and then, after
+//! an empty line, the digests in the order they leave. `accelerator.vectors.json` holds requests byte for byte with the
+//! status and payload of their replies; of a reply's header only the cycles and its checksum are not known beforehand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fpga::packet::{Header, Opcode, Status, checksum, stride};
+use fpga_cores::emit;
+use fpga_cores::keccak::beats::Turns;
+use fpga_hash::{Digest, software};
+use serde_json::{Value, json};
+
+use crate::tools::{Tools, target_dir};
+
+/// Part of the large card that the project is for.
+const VU9P: &str = "xcvu9p-flga2104-2L-e";
+
+/// Writes everything; with `vivado` also the project, and the area that yosys counts for its family.
+pub(crate) fn rtl(vivado: bool) -> anyhow::Result<()> {
+    let dir = target_dir().join("rtl");
+    for path in emit::emit_rtl(&dir)? {
+        println!("{}", path.display());
+    }
+    write(&dir, "keccak_core.vectors", &core_vectors())?;
+    write(&dir, "accelerator.vectors.json", &(serde_json::to_string_pretty(&packet_vectors())? + "\n"))?;
+    if vivado {
+        write(&dir, "vivado_vu9p.tcl", &include_str!("../vivado/project.tcl").replace("@PART@", VU9P))?;
+        write(&dir, "vivado_vu9p.xdc", include_str!("../vivado/constraints.xdc"))?;
+        println!("the Vivado project is not tested on hardware");
+        xilinx_area(&dir)?;
+    }
+    Ok(())
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let path = dir.join(name);
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}", path.display());
+    Ok(path)
+}
+
+/// Messages around the ends of blocks, three at a time.
+fn core_vectors() -> String {
+    let messages: Vec<Vec<u8>> =
+        [0, 1, 7, 8, 64, 65, 135, 136, 137, 271, 272, 273, 1025, 2720].map(pattern).into();
+    let mut turns = Turns::new(messages.clone());
+    let mut lines = Vec::new();
+    while turns.finished().len() < messages.len() {
+        let beat = turns.beat();
+        let (pass, last) = (u8::from(beat.pass), u8::from(beat.last));
+        lines.push(format!("{pass:x} {last:x} {:x} {:016x}", beat.bytes, beat.data));
+    }
+    // The rest of the last record, and passes that bring the last digest out.
+    lines.extend(std::iter::from_fn(|| Some(turns.beat())).take(17 + 6).map(|beat| {
+        format!("{:x} {:x} {:x} {:016x}", u8::from(beat.pass), u8::from(beat.last), beat.bytes, beat.data)
+    }));
+    lines.push(String::new());
+    let digests = keccak256(&messages);
+    lines.extend(turns.finished().iter().map(|number| hex(&digests[*number])));
+    lines.join("\n") + "\n"
+}
+
+/// One request of each kind, and one with each error that has a reply.
+fn packet_vectors() -> Value {
+    let good = [
+        (Opcode::Loopback, 0, vec![pattern(40), pattern(40)]),
+        (Opcode::Keccak256, 0, vec![pattern(0); 3]),
+        (Opcode::Keccak256, 0, (0..5).map(|first| vec![first; 137]).collect()),
+        (Opcode::MerkleKeccak, 0, vec![pattern(1024); 2]),
+        (Opcode::MerkleKeccak, 1, (0..7).map(|first| vec![first; 64]).collect()),
+    ];
+    let mut vectors: Vec<Value> = Vec::new();
+    for (tag, (opcode, prefix, items)) in (1..).zip(good) {
+        let (header, payload) = request(opcode, prefix, tag, &items);
+        let answer = match opcode {
+            Opcode::Loopback => payload.clone(),
+            Opcode::MerkleKeccak => {
+                keccak256(&items.iter().map(|item| [&[prefix], &item[..]].concat()).collect::<Vec<_>>())
+                    .concat()
+            }
+            _ => keccak256(&items).concat(),
+        };
+        vectors.push(vector(&header, &payload, Status::Ok, &answer));
+    }
+    let (header, payload) = request(Opcode::Keccak256, 0, 99, &[pattern(64)]);
+    let wrong = [
+        (Status::Version, Header { version: 9, ..header }),
+        (Status::Opcode, Header { opcode: 200, ..header }),
+        (Status::Shape, Header { item_count: 2, ..header }),
+        (Status::PayloadChecksum, Header { payload_crc32c: !header.payload_crc32c, ..header }),
+    ];
+    vectors.extend(wrong.map(|(status, header)| vector(&header, &payload, status, &[])));
+    Value::Array(vectors)
+}
+
+fn request(opcode: Opcode, prefix: u8, tag: u64, items: &[Vec<u8>]) -> (Header, Vec<u8>) {
+    let item_bytes = u32::try_from(items[0].len()).expect("vectors are short");
+    let count = u32::try_from(items.len()).expect("vectors are few");
+    let mut header = Header::request(opcode, prefix, tag, count, item_bytes);
+    let mut payload = Vec::new();
+    for (number, item) in (1..).zip(items) {
+        payload.extend_from_slice(item);
+        payload.resize(usize::try_from(number * stride(item_bytes)).expect("vectors are short"), 0);
+    }
+    payload.resize(payload.len().next_multiple_of(64), 0);
+    header.payload_crc32c = checksum(&payload);
+    (header, payload)
+}
+
+fn vector(header: &Header, payload: &[u8], status: Status, answer: &[u8]) -> Value {
+    let mut padded = answer.to_vec();
+    padded.resize(answer.len().next_multiple_of(64), 0);
+    json!({
+        "request": hex(&[&header.encode(), payload].concat()),
+        "status": status.number(),
+        "reply_payload": hex(&padded),
+    })
+}
+
+fn keccak256(messages: &[Vec<u8>]) -> Vec<Digest> {
+    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+    let mut digests = vec![Digest::default(); messages.len()];
+    software().keccak256(&messages, &mut digests);
+    digests
+}
+
+/// Bytes that repeat after 251.
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..251).cycle().take(bytes).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What yosys counts for UltraScale+; a check that the text is understood, not a figure of Vivado's.
+fn xilinx_area(dir: &Path) -> anyhow::Result<()> {
+    let tools = Tools::install()?;
+    let script = "read_verilog accelerator.v; synth_xilinx -flatten -family xcup -top accelerator; \
+                  tee -o accelerator.xcup.txt stat";
+    tools.yosys(dir, script, "accelerator.xcup.log")?;
+    let path = dir.join("accelerator.xcup.txt");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    for line in text.lines().filter(|line| line.split_whitespace().count() == 2) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_the_same_every_time_and_end_in_every_digest() {
+        let text = core_vectors();
+        assert_eq!(text, core_vectors());
+        let (beats, digests) = text.split_once("\n\n").unwrap();
+        assert_eq!(digests.lines().count(), 14);
+        assert!(beats.lines().all(|line| line.len() == 22));
+        // Keccak-256 of the empty message, as every Ethereum page gives it.
+        assert!(digests.contains("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"));
+    }
+
+    #[test]
+    fn every_status_with_a_reply_has_a_vector() {
+        let vectors = packet_vectors();
+        let mut statuses: Vec<u64> =
+            vectors.as_array().unwrap().iter().map(|vector| vector["status"].as_u64().unwrap()).collect();
+        statuses.sort_unstable();
+        statuses.dedup();
+        assert_eq!(statuses, [0, 3, 4, 5, 6]);
+    }
+}
