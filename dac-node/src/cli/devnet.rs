@@ -52,6 +52,9 @@ pub struct Args {
     /// Also start an L1 here: deploy, register, activate, certify, verify on chain, rotate one member, certify again
     #[arg(long, value_enum, conflicts_with_all = ["serve", "stop", "data_dir"])]
     pub l1: Option<l1::Chain>,
+    /// What members speak to each other
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
     /// Stay up and print URLs
     #[arg(long)]
     pub serve: bool,
