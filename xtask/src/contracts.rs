@@ -92,13 +92,14 @@ fn artifact(folder: &Path, name: &str, update: bool) -> anyhow::Result<()> {
         "bytecode": built["bytecode"]["object"],
         "deployedBytecode": built["deployedBytecode"]["object"],
     });
-    let made = serde_json::to_string_pretty(&made)? + "\n";
     let path = folder.join(format!("artifacts/{name}.json"));
     if update {
-        return std::fs::write(&path, made).with_context(|| path.display().to_string());
+        let text = serde_json::to_string_pretty(&made)? + "\n";
+        return std::fs::write(&path, text).with_context(|| path.display().to_string());
     }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    if committed != made {
+    // As values: the order of an object's fields says nothing.
+    let committed = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    if committed.as_ref() != Some(&made) {
         bail!("contracts/artifacts/{name}.json is stale: cargo xtask contracts --update, then commit it");
     }
     Ok(())
