@@ -118,7 +118,7 @@ pub(crate) fn verilog_unchecked<B: Block>(name: &str, circuit: &B) -> String {
     merge_equal(&defines.defines())
 }
 
-/// The parts that are proved: one Keccak round with absorption, the skid buffer, a queue of four beats.
+/// The parts that are proved: one Keccak round with absorption, the skid buffer, a queue of two beats.
 ///
 /// # Errors
 /// [`Error::Circuit`].
@@ -133,7 +133,7 @@ pub fn proved() -> Result<[Design; 3], Error> {
     skid.sink.valid.connect();
     skid.source.ready.connect();
     skid.connect_all();
-    let mut fifo = Fifo::<2, 3>::default();
+    let mut fifo = Fifo::<1, 2>::default();
     fifo.clock.connect();
     fifo.reset.connect();
     fifo.sink.data.connect();

@@ -54,10 +54,13 @@ module keccak_round_fips202(input [1599:0] before, input [1087:0] block, input f
             for (z = 0; z < 64; z = z + 1) begin : hz
                 // Algorithm 1, step 2.
                 wire d = gx[(x + 4) % 5].gz[z].c ^ gx[(x + 1) % 5].gz[(z + 63) % 64].c;
-                for (y = 0; y < 5; y = y + 1) begin : hy
-                    assign theta[64*(5*y + x) + z] = s[64*(5*y + x) + z] ^ d;
+            end
+            for (y = 0; y < 5; y = y + 1) begin : hy
+                localparam OFFSET = offset(x, y);
+                for (z = 0; z < 64; z = z + 1) begin : lane
+                    assign theta[64*(5*y + x) + z] = s[64*(5*y + x) + z] ^ hx[x].hz[z].d;
                     // Algorithm 2, step 3a: A'[x, y, z] = A[x, y, (z - offset) mod w].
-                    assign rho[64*(5*y + x) + z] = theta[64*(5*y + x) + (z + 64 - offset(x, y)) % 64];
+                    assign rho[64*(5*y + x) + z] = theta[64*(5*y + x) + (z + 64 - OFFSET) % 64];
                     // Algorithm 3: A'[x, y, z] = A[(x + 3 y) mod 5, x, z].
                     assign pi[64*(5*y + x) + z] = rho[64*(5*x + (x + 3*y) % 5) + z];
                     // Algorithm 4.
