@@ -29,6 +29,10 @@ use crate::service::RollupPolicy;
 
 /// Chain id of a committee without an L1 (`registry` is zero then).
 pub const DEVNET_CHAIN_ID: u64 = 1337;
+/// A member that was stopped gets its port back within so many attempts ...
+const LISTEN_ATTEMPTS_MAX: u32 = 100;
+/// ... with this pause between them.
+const LISTEN_PAUSE: Duration = Duration::from_millis(100);
 /// Password of the keystores: they guard nothing.
 const DEVNET_PASSWORD: &str = "devnet";
 
@@ -274,7 +278,7 @@ impl Devnet {
             .iter()
             .filter_map(|a| a.parse().ok())
             .collect();
-        let bound = Bound::listen(&keys.network, &listen).await?;
+        let bound = listen_again(&keys.network, &listen).await?;
         let url = self.committee_file.members[usize::from(seat)].api.clone().unwrap_or_default();
         let api = listen_api(url.trim_start_matches("http://").parse().context("the member's API address")?)
             .await?;
@@ -309,6 +313,18 @@ impl Devnet {
         let stopped = futures::future::join_all(members.map(Member::stop)).await;
         stopped.into_iter().collect::<Result<(), _>>()?;
         Ok(())
+    }
+}
+
+/// A QUIC endpoint of this process holds its port until its last connection has drained: a few round trips.
+async fn listen_again(keypair: &libp2p::identity::Keypair, listen: &[Multiaddr]) -> anyhow::Result<Bound> {
+    let mut attempts = 0;
+    loop {
+        match Bound::listen(keypair, listen).await {
+            Err(_) if attempts < LISTEN_ATTEMPTS_MAX => attempts += 1,
+            result => return result,
+        }
+        tokio::time::sleep(LISTEN_PAUSE).await;
     }
 }
 

@@ -117,7 +117,9 @@ impl Backend for NodeHandle {
             let found = self.blocking(move |shared| {
                 for id in shared.store.statements_of(submission.data_hash)? {
                     let Some(record) = shared.store.statement(id)? else { continue };
-                    if is_same(&record.statement, &submission) && shared.store.certificate(id)?.is_some() {
+                    if is_same(shared, &record.statement, &submission)
+                        && shared.store.certificate(id)?.is_some()
+                    {
                         return Ok(Some(id));
                     }
                 }
@@ -331,8 +333,8 @@ impl NodeHandle {
         let found = self.blocking(move |shared| {
             let mut known = false;
             for id in shared.store.statements_of(submission.data_hash)? {
-                known |=
-                    shared.store.statement(id)?.is_some_and(|record| is_same(&record.statement, &submission));
+                let record = shared.store.statement(id)?;
+                known |= record.is_some_and(|record| is_same(shared, &record.statement, &submission));
             }
             let quota_used = if known { 0 } else { shared.store.quota_used(submission.rollup_id, day)? };
             let free_bytes = shared.store.space()?.free_bytes;
@@ -374,14 +376,18 @@ fn submission(request: &SubmissionRequest, data_hash: DataHash, data_bytes: u64)
     }
 }
 
-fn is_same(statement: &Statement, submission: &Submission) -> bool {
+/// Whether this committee accepted the submission as this statement. What an earlier committee certified stays readable,
+/// but a submission is for the committee it reaches.
+fn is_same(shared: &Shared, statement: &Statement, submission: &Submission) -> bool {
     (
+        shared.engine.committee.hash(),
         statement.rollup_id,
         statement.data_hash,
         statement.data_bytes,
         statement.hot_until,
         statement.retain_until,
     ) == (
+        statement.committee_hash,
         submission.rollup_id,
         submission.data_hash,
         submission.data_bytes,
