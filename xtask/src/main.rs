@@ -155,7 +155,7 @@ fn bench(json: bool) -> anyhow::Result<()> {
     step("bench committee", cargo(&committee))
 }
 
-/// All `unsafe` of the project lies in the hash engines, so the sanitizer runs there. valgrind knows no AVX-512.
+/// The hash engines are where `unsafe` meets data from outside. valgrind knows no AVX-512, so it is the sanitizer.
 fn sanitize() -> anyhow::Result<()> {
     let target = host_target()?;
     let mut tests = cargo(&["test", "-p", "fpga-hash", "--locked", "--target", &target]);
