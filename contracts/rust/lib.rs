@@ -4,9 +4,9 @@
 //! xtask contracts` checks that the sources still compile to these bytes. What each function and error means is in
 //! `src/interfaces`.
 //!
-//! Terms: a *member id* is keccak256 of a member's padded key ([`attest::PublicKey::padded_hash`]).
+//! Terms: a *member id* is keccak256 of a member's padded key (`attest::PublicKey::padded_hash`).
 //!
-//! [`harness`] (feature `harness`) runs the contracts in revm under Prague's rules, with gas as on a chain. It is how they are
+//! `harness` (feature `harness`) runs the contracts in revm under Prague's rules, with gas as on a chain. It is how they are
 //! tested here; crates that build on them test with it too.
 
 #[cfg(feature = "harness")]

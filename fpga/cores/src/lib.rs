@@ -4,7 +4,7 @@
 //! against software. Packets and registers are those of crate `fpga`: there is no second definition of a byte.
 //!
 //! [`top`] is the design, [`keccak`] its core, [`stream`] and [`cells`] what they are built from, [`emit`] the way to
-//! Verilog, [`bench`] the way to drive a circuit. `docs/theory_of_operation.md` tells how it works, `docs/hardware_teams.md`
+//! Verilog, [`mod@bench`] the way to drive a circuit. `docs/theory_of_operation.md` tells how it works, `docs/hardware_teams.md`
 //! how to use it.
 //!
 //! Choices. Everything is written in rust-hdl 0.46, pinned, behind [`prelude`] with signal types of our own. Its silent

@@ -1,4 +1,4 @@
-//! One round of Keccak-f[1600] (FIPS 202, section 3.2) as three blocks of logic, one for each register stage of the core.
+//! One round of Keccak-f\[1600\] (FIPS 202, section 3.2) as three blocks of logic, one for each register stage of the core.
 //!
 //! Lane `(x, y)` of FIPS 202 is number `x + 5 * y` here; bit `z` is wire `z`. The XOR of a message block into the state is
 //! folded into the first two blocks, where the four-input tables of the smaller FPGAs have an input left: the column
