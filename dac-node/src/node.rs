@@ -5,11 +5,12 @@
 //! own, and come back as events. A store that stops being able to sync stops the node.
 //!
 //! Files: `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs` (serving bytes), `serve.rs` (what
-//! peers pull), `stored.rs` (what the store alone can tell), `board.rs` (who waits for what), `backend.rs` (the API's seam).
+//! peers pull), `heal.rs` (keeping what was promised), `stored.rs` (what the store alone can tell), `board.rs` (who waits for what), `backend.rs` (the API's seam).
 
 mod backend;
 mod board;
 mod disperse;
+mod heal;
 mod perform;
 mod read;
 mod serve;
@@ -29,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::compute::ComputePool;
+use crate::config::HealConfig;
 use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet};
 use crate::hash_engine::HashEngine;
 use crate::message::{Control, OpenId};
@@ -38,6 +40,7 @@ use crate::service::{Reason, Refusal};
 use crate::store::ShardStore;
 
 use board::Board;
+use heal::Heal;
 use read::Reader;
 
 /// Results of heavy work that may wait for the node's task.
@@ -76,6 +79,8 @@ pub struct NodeParts {
     pub compute: ComputePool,
     /// Its clocks.
     pub clock: Arc<dyn Clock>,
+    /// How it keeps what it promised.
+    pub heal: HealConfig,
 }
 
 /// Why a node stopped.
@@ -115,6 +120,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     board: Board,
     reader: Reader,
+    heal: Heal,
     meter: Meter,
     requests: mpsc::Sender<Request>,
     in_flight: watch::Sender<(usize, u64)>,
@@ -160,6 +166,7 @@ impl Node {
             clock: parts.clock,
             board: Board::default(),
             reader: Reader::default(),
+            heal: Heal::new(parts.heal, thresholds.members()),
             meter: Meter::new(seat),
             requests,
             in_flight: watch::channel((0, 0)).0,
@@ -167,6 +174,7 @@ impl Node {
             committee_file: parts.committee_file,
             engine: parts.engine.clone(),
         });
+        heal::start(&shared, &completions);
         let worker = Worker {
             engine: Engine::new(parts.engine),
             secret: Arc::new(parts.secret),

@@ -6,6 +6,7 @@ mod clients;
 mod expiry;
 mod full_disk;
 mod hash_device;
+mod healing;
 mod killed;
 mod large;
 mod quic;

@@ -1,7 +1,7 @@
 //! The commented example file: written from the structures and their defaults.
 
 use super::{
-    ApiConfig, Documented, Field, HashConfig, LogConfig, NetworkConfig, NodeConfig, StoreConfig,
+    ApiConfig, Documented, Field, HashConfig, HealConfig, LogConfig, NetworkConfig, NodeConfig, StoreConfig,
     TimingsConfig,
 };
 
@@ -38,6 +38,7 @@ pub fn example() -> String {
             "api" => table::<ApiConfig>(&mut text, field),
             "timings" => table::<TimingsConfig>(&mut text, field),
             "store" => table::<StoreConfig>(&mut text, field),
+            "heal" => table::<HealConfig>(&mut text, field),
             "hash" => table::<HashConfig>(&mut text, field),
             "log" => table::<LogConfig>(&mut text, field),
             "rollups" => {
