@@ -19,9 +19,9 @@ use crate::service::{Reason, Refusal};
 
 pub use custody::{CERTIFICATES_MAX, IDS_MAX, Question, ROOTS_BYTES_MAX, Reply};
 
-/// Stream protocol for dispersal, exchange, votes.
+/// Stream protocol for dispersal, exchange, votes; a slash and the committee hash follow, so that epochs do not mix.
 pub const BULK_PROTOCOL: &str = "/validium-dac/bulk/1";
-/// Stream protocol for pulls and reads.
+/// Stream protocol for pulls and reads; the committee hash follows.
 pub const REPAIR_PROTOCOL: &str = "/validium-dac/repair/1";
 /// Gossip topic prefix; the committee hash follows, so that epochs do not mix.
 pub const CONTROL_TOPIC: &str = "/validium-dac/control/1/";

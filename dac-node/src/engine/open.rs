@@ -200,6 +200,7 @@ impl Engine {
             let detail = format!("{unsettled} of {} batches in flight", self.config.batches_in_flight_max);
             return Err(Refusal::new(Reason::Busy, detail));
         }
+        self.term.check_open(now)?;
         let layout = self.layout(&open.submission)?;
         self.authorise(&open.submission, &open.signature, now.unix_seconds)?;
         Ok(layout)

@@ -98,6 +98,8 @@ impl Trace {
                 write!(self, "certificate {batch_id} {}", result.is_ok())
             }
             Event::Dispersed { open_id } => write!(self, "dispersed {open_id}"),
+            Event::Term(term) => write!(self, "term {term:?}"),
+            Event::Rollups(rollups) => write!(self, "{} rollups", rollups.len()),
             Event::Tick => write!(self, "tick"),
             Event::Stop => write!(self, "stop"),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -359,12 +360,12 @@ impl Backend for Memory {
         }
     }
 
-    fn committee(&self) -> &CommitteeFile {
-        &self.file
+    fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal> {
+        Ok(Arc::new(self.file.clone()))
     }
 
-    fn thresholds(&self) -> Thresholds {
-        self.committee.thresholds()
+    fn thresholds(&self) -> Result<Thresholds, Refusal> {
+        Ok(self.committee.thresholds())
     }
 
     fn readiness(&self) -> Readiness {

@@ -29,6 +29,8 @@ pub(super) fn of_event(event: &Event) -> String {
         Event::CertificateChecked { from, result, .. } => format!("certificate of {from} {}", result.is_ok()),
         Event::CertificateStored { batch_id, result } => format!("certificate {batch_id} {}", result.is_ok()),
         Event::Dispersed { open_id } => format!("dispersed {open_id}"),
+        Event::Term(term) => format!("term {term:?}"),
+        Event::Rollups(rollups) => format!("{} rollups", rollups.len()),
         Event::Tick => "tick".to_owned(),
         Event::Stop => "stop".to_owned(),
     }

@@ -65,8 +65,14 @@ async fn pass(shared: &Arc<Shared>) {
 }
 
 async fn content(shared: &Arc<Shared>, key: ContentKey) {
-    let found = match blocking(shared, move |shared| check(shared, &key)).await {
-        Ok(found) => found,
+    let examined = blocking(shared, move |shared| {
+        // A store may serve several committees; each reads back its own.
+        let Some(named) = statement_over(shared, key)? else { return Ok(None) };
+        Ok(Some((named, check(shared, &key)?)))
+    });
+    let (named, found) = match examined.await {
+        Ok(Some(examined)) => examined,
+        Ok(None) => return,
         Err(error) => {
             tracing::error!(%error, "the scrub cannot read what is stored");
             tokio::time::sleep(IDLE).await;
@@ -74,41 +80,33 @@ async fn content(shared: &Arc<Shared>, key: ContentKey) {
         }
     };
     let bytes = found.bytes;
-    if let Err(error) = blocking(shared, move |shared| record(shared, key, found)).await {
-        tracing::error!(%error, "the scrub cannot look up what it found");
-    }
+    record(shared, key, named, found);
     let rate = shared.heal.config.scrub_rate.as_u64().max(1);
     tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
 }
 
 /// Writes the finding down; damage becomes a repair.
-fn record(shared: &Shared, key: ContentKey, found: Found) -> Result<(), store::Error> {
-    {
-        let mut ledger = shared.heal.ledger.lock();
-        ledger.scrub.contents_this_pass += 1;
-        ledger.scrub.bytes += found.bytes;
-        if found.damage.is_none() {
-            ledger.found_good(key);
-        }
-    }
-    let Some((need, detail)) = found.damage else { return Ok(()) };
-    tracing::error!(?key, ?need, detail, "stored data is damaged, repairing");
-    let Some((batch_id, statement)) = statement_over(shared, key)? else {
-        tracing::error!(?key, "no statement speaks of the damaged content; it goes when it expires");
-        return Ok(());
-    };
+fn record(shared: &Shared, key: ContentKey, (batch_id, statement): (BatchId, Statement), found: Found) {
     let now = shared.clock.now().monotonic;
     let mut ledger = shared.heal.ledger.lock();
-    ledger.scrub.damage_found += 1;
-    ledger.found_damaged(need, batch_id, statement, detail, now);
-    Ok(())
+    ledger.scrub.contents_this_pass += 1;
+    ledger.scrub.bytes += found.bytes;
+    match found.damage {
+        None => ledger.found_good(key),
+        Some((need, detail)) => {
+            tracing::error!(batch = %batch_id, ?need, detail, "stored data is damaged, repairing");
+            ledger.scrub.damage_found += 1;
+            ledger.found_damaged(need, batch_id, statement, detail, now);
+        }
+    }
 }
 
-/// A statement over a content, by which others know it.
+/// A statement of this committee over a content, by which others know it.
 fn statement_over(shared: &Shared, key: ContentKey) -> Result<Option<(BatchId, Statement)>, store::Error> {
     for id in shared.store.statements_of(key.data_hash)? {
-        let record = shared.store.statement(id)?;
-        if let Some(record) = record.filter(|record| record.content_key() == key) {
+        let Some(record) = shared.store.statement(id)? else { continue };
+        let is_ours = record.statement.committee_hash == shared.engine.committee.hash();
+        if is_ours && record.content_key() == key {
             return Ok(Some((id, record.statement)));
         }
     }
