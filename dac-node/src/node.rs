@@ -128,7 +128,9 @@ struct Shared {
     coder: Coder,
     network: Network,
     store: Arc<dyn ShardStore>,
+    /// For checks of what peers send; may be a device, so what passed is checked again before it is signed.
     hash: HashEngine,
+    /// For what is signed, served or read back: always software.
     hasher: Arc<dyn Hasher>,
     compute: ComputePool,
     clock: Arc<dyn Clock>,
@@ -174,7 +176,7 @@ impl Node {
             coder,
             network: parts.network,
             store: parts.store,
-            hasher: parts.hash.hasher().clone(),
+            hasher: parts.hash.software().clone(),
             hash: parts.hash,
             compute: parts.compute,
             clock: parts.clock,

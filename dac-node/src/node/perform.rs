@@ -49,9 +49,11 @@ impl Worker {
                 });
             }
             Effect::Finish { open_id, assembler, data_hash, shards_root } => {
-                let shared = self.shared.clone();
+                let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
                 self.compute(move || {
-                    let result = assembler.finish_announced(data_hash, shards_root, &*shared.hasher);
+                    let result = assembler
+                        .finish_announced(data_hash, shards_root, &*shared.hasher)
+                        .and_then(|decoded| shared.hash.vouch(&coder, decoded));
                     Event::Finished { open_id, result }
                 });
             }
