@@ -9,6 +9,7 @@
 
 mod backend;
 mod board;
+mod calendar;
 mod disperse;
 mod perform;
 mod read;
@@ -38,6 +39,7 @@ use crate::service::{Reason, Refusal};
 use crate::store::ShardStore;
 
 use board::Board;
+use calendar::Calendar;
 use read::Reader;
 
 /// Results of heavy work that may wait for the node's task.
@@ -76,6 +78,8 @@ pub struct NodeParts {
     pub compute: ComputePool,
     /// Its clocks.
     pub clock: Arc<dyn Clock>,
+    /// How far ahead of what it knows the calendar is believed when something is to be dropped.
+    pub clock_step: Duration,
 }
 
 /// Why a node stopped.
@@ -150,6 +154,8 @@ impl Node {
         let (requests, requests_receiver) = mpsc::channel(REQUESTS_MAX);
         let (completions, completions_receiver) = mpsc::channel(COMPLETIONS_MAX);
         let seat = parts.engine.seat;
+        let known = newest_acceptance(&*parts.store);
+        let calendar = Calendar::new(known, parts.clock_step, parts.clock.now());
         let shared = Arc::new(Shared {
             coder,
             network: parts.network,
@@ -178,6 +184,7 @@ impl Node {
             traffic: HashMap::new(),
             traffic_order: Default::default(),
             faults: HashMap::new(),
+            calendar,
             stage_times: HashMap::new(),
         };
         let task = tokio::spawn(worker.run(requests_receiver, completions_receiver, parts.events));
@@ -249,6 +256,7 @@ struct Worker {
     traffic: HashMap<OpenId, Arc<Traffic>>,
     traffic_order: std::collections::VecDeque<OpenId>,
     faults: HashMap<u16, (u32, Duration)>,
+    calendar: Calendar,
     /// When the last stage of a batch ended, for the stage histograms.
     stage_times: HashMap<OpenId, f64>,
 }
@@ -405,14 +413,30 @@ impl Worker {
         }
     }
 
-    fn prune(&self) {
-        let (store, now) = (self.shared.store.clone(), self.shared.clock.now().unix_seconds);
-        tokio::task::spawn_blocking(move || match store.prune(now) {
+    fn prune(&mut self) {
+        let believed = self.calendar.believe(self.shared.clock.now());
+        if believed.doubted_seconds > 0 {
+            let (doubted_seconds, step) = (believed.doubted_seconds, self.calendar.step());
+            tracing::warn!(
+                doubted_seconds,
+                ?step,
+                "the clock is ahead of what this node knows of the time, or the node was down for long: \
+                 nothing is dropped by it for a day; set the clock if it is wrong"
+            );
+        }
+        let store = self.shared.store.clone();
+        tokio::task::spawn_blocking(move || match store.prune(believed.unix_seconds) {
             Ok(pruned) if pruned != Default::default() => tracing::info!(?pruned, "pruned"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "pruning failed"),
         });
     }
+}
+
+/// The newest time that the store remembers; `None` when it is empty, or does not answer: then nothing is pruned either.
+fn newest_acceptance(store: &dyn ShardStore) -> Option<u64> {
+    let newest = store.recent(1).ok()?.pop()?;
+    store.statement(newest).ok()?.map(|record| record.accepted_at)
 }
 
 /// A store's error as the member's answer.

@@ -147,7 +147,9 @@ impl Checker {
         self.certificates_fresh = self.certificates.values().flatten().cloned().collect();
         self.check(members, rng);
         assert!(
-            self.signed_fresh.is_empty() && self.stored_fresh.is_empty() && self.certificates_fresh.is_empty(),
+            self.signed_fresh.is_empty()
+                && self.stored_fresh.is_empty()
+                && self.certificates_fresh.is_empty(),
             "promises that could not be looked at: {:?} {:?}, {} certificates",
             self.signed_fresh,
             self.stored_fresh,
@@ -220,12 +222,7 @@ impl Checker {
 
     /// Every honest signer signed and holds its shard, and `k` of them, drawn by lot, give the batch. A certificate has
     /// `q` signers and a run at most `q - k` liars, so there are `k` of them. False while too few of them are up.
-    fn check_certificate(
-        &self,
-        certificate: &Certificate,
-        members: &[Member],
-        rng: &mut ChaCha8Rng,
-    ) -> bool {
+    fn check_certificate(&self, certificate: &Certificate, members: &[Member], rng: &mut ChaCha8Rng) -> bool {
         let batch_id = certificate.batch_id();
         let checked = checked_certificate(&certificate.encode(), &self.committee);
         let checked = checked.expect("only a certificate that verifies is stored");
