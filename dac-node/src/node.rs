@@ -42,6 +42,8 @@ use board::Board;
 use calendar::Calendar;
 use read::Reader;
 
+pub use serve::{Holder, HolderError};
+
 /// Results of heavy work that may wait for the node's task.
 const COMPLETIONS_MAX: usize = 4096;
 /// Requests of the API that may wait.
@@ -123,6 +125,14 @@ struct Shared {
     requests: mpsc::Sender<Request>,
     in_flight: watch::Sender<(usize, u64)>,
     stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// What this node serves from.
+    fn holder(&self) -> Holder<'_> {
+        let Shared { store, coder, hasher, engine, .. } = self;
+        Holder { store: &**store, coder, hasher: &**hasher, seat: engine.seat }
+    }
 }
 
 /// A running node as its API and its owner see it. Clones share it.

@@ -4,7 +4,7 @@ use dac_node::config::NodeConfig;
 use e2e::{SmallDisk, noise, until};
 
 use crate::load::{Certified, Ledger, Load, assert_all_there};
-use crate::shared::{PROGRAM, four, four_members, times};
+use crate::shared::{four_members, members_with, times};
 
 /// Room of the small disk: ballast and database, and a few batches.
 const DISK_BYTES: u64 = 48 << 20;
@@ -14,14 +14,7 @@ async fn a_full_disk_is_refused_with_its_numbers_and_serves_again_without_a_rest
     let directory = tempfile::tempdir().unwrap();
     let small = SmallDisk::mount(&directory.path().join("member-3/data"), DISK_BYTES).unwrap();
     let adjust = |_, config: &mut NodeConfig| config.store.reserve = bytesize::ByteSize::mib(4);
-    let setup = e2e::Setup {
-        program: PROGRAM,
-        thresholds: four(),
-        directory: directory.path(),
-        emulated: false,
-        adjust,
-    };
-    let members = e2e::Members::start(&setup).await.unwrap();
+    let members = members_with(directory.path(), false, adjust).await;
     let (rollup, times) = (members.rollup(), times());
     let before = noise(200, 300_000);
     let first = rollup.submit(members.api(3), &before, times).await.certified(members.committee());

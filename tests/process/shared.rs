@@ -26,7 +26,14 @@ pub(crate) async fn members_with(
     emulated: bool,
     adjust: fn(u16, &mut NodeConfig),
 ) -> Members {
-    let setup = Setup { program: PROGRAM, thresholds: four(), directory, emulated, adjust };
+    let setup = Setup {
+        program: Path::new(PROGRAM),
+        arguments: &[],
+        thresholds: four(),
+        directory,
+        emulated,
+        adjust,
+    };
     Members::start(&setup).await.unwrap()
 }
 

@@ -30,12 +30,13 @@ impl MemberProcess {
     pub(super) fn command(
         program: &Path,
         directory: &Path,
+        arguments: &[&str],
         faults: Option<&Faults>,
     ) -> anyhow::Result<Command> {
         let log = log_in(directory);
         let log = File::options().create(true).append(true).open(&log).context("cannot open the log")?;
         let mut command = Command::new(program);
-        command.args(["node", "--config"]).arg(directory.join("dac.toml"));
+        command.args(["node", "--config"]).arg(directory.join("dac.toml")).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.envs(faults.map(Faults::environment).into_iter().flatten());
         Ok(command)

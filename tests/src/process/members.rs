@@ -34,7 +34,9 @@ const ROLLUP: RollupId = RollupId([0x77; 32]);
 #[derive(Debug)]
 pub struct Setup<'a> {
     /// The program that runs a member with `node --config`.
-    pub program: &'a str,
+    pub program: &'a Path,
+    /// What it is told beside its configuration.
+    pub arguments: &'static [&'static str],
     /// Committee size and thresholds.
     pub thresholds: Thresholds,
     /// Where everything goes.
@@ -72,6 +74,7 @@ struct Seat {
 #[derive(Debug)]
 pub struct Members {
     program: PathBuf,
+    arguments: &'static [&'static str],
     committee: PathBuf,
     submitter: SubmitterKey,
     seats: Vec<Seat>,
@@ -90,6 +93,7 @@ impl Members {
         let submitter = SubmitterKey::from_bytes(&[0x51; 32]).expect("a small number is a key");
         let mut members = Members {
             program: setup.program.into(),
+            arguments: setup.arguments,
             committee: setup.directory.join("committee.json"),
             submitter,
             seats: Vec::new(),
@@ -186,10 +190,10 @@ impl Members {
     /// # Errors
     /// When it runs already, or cannot be started.
     pub fn spawn(&mut self, seat: u16) -> anyhow::Result<()> {
-        let program = self.program.clone();
+        let (program, arguments) = (self.program.clone(), self.arguments);
         let seat = &mut self.seats[usize::from(seat)];
         anyhow::ensure!(seat.process.is_none(), "the member runs already");
-        let mut command = MemberProcess::command(&program, &seat.directory, seat.faults.as_ref())?;
+        let mut command = MemberProcess::command(&program, &seat.directory, arguments, seat.faults.as_ref())?;
         let mut spawn = || command.spawn().context("cannot start a member");
         let child = match &seat.namespace {
             Some(namespace) => namespace.inside(spawn)?,
