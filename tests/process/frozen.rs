@@ -3,7 +3,7 @@
 use e2e::{noise, until};
 
 use crate::load::{Load, assert_all_there};
-use crate::shared::{four_members, members_with, times};
+use crate::shared::{four_members, impatient, members_with, times};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_others_certify_while_one_member_is_frozen_and_it_signs_again_afterwards() {
@@ -31,9 +31,6 @@ async fn the_others_certify_while_one_member_is_frozen_and_it_signs_again_afterw
 #[tokio::test(flavor = "multi_thread")]
 async fn below_the_quorum_nothing_is_certified_until_a_frozen_member_goes_on() {
     let directory = tempfile::tempdir().unwrap();
-    let impatient = |_, config: &mut dac_node::config::NodeConfig| {
-        config.timings.member_answer_timeout = std::time::Duration::from_secs(2);
-    };
     let members = members_with(directory.path(), false, impatient).await;
     members.freeze(2).unwrap();
     members.freeze(3).unwrap();

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use dac_node::config::NodeConfig;
 use e2e::{Link, noise, until};
 
 use crate::load::{Load, assert_all_there};
-use crate::shared::{members_with, times};
+use crate::shared::{impatient, members_with, times};
 
 const FAR: Link = Link { delay: Duration::from_millis(20), loss: 0.005, cut: false };
-
-fn impatient(_: u16, config: &mut NodeConfig) {
-    config.timings.member_answer_timeout = Duration::from_secs(3);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_certify_over_distance_and_loss_and_after_a_partition() {

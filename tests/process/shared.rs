@@ -1,6 +1,7 @@
 //! What the tests of this binary share.
 
 use std::path::Path;
+use std::time::Duration;
 
 use attest::Thresholds;
 use dac_node::clock::{Clock, SystemClock};
@@ -35,6 +36,13 @@ pub(crate) async fn members_with(
         adjust,
     };
     Members::start(&setup).await.unwrap()
+}
+
+/// Gives up on members within seconds, for tests in which some do not answer.
+pub(crate) fn impatient(_: u16, config: &mut NodeConfig) {
+    config.timings.piece_timeout_ceiling = Duration::from_secs(1);
+    config.timings.give_up_after = Duration::from_secs(4);
+    config.timings.member_answer_timeout = Duration::from_secs(5);
 }
 
 /// Hot for a day, kept for two, from now.

@@ -34,7 +34,15 @@ pub(super) fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<T
     let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes)
         .map_err(|error| store::Error::Metadata(error.to_string()))?;
     let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
-    let roots = shared.store.piece_roots(&key)?.map(Arc::new);
+    let roots = match shared.store.piece_roots(&key) {
+        Ok(roots) => roots.map(Arc::new),
+        // Then nothing here can be checked, and the others are asked.
+        Err(error @ store::Error::Corrupt { .. }) => {
+            tracing::error!(batch = %batch_id, %error, "piece roots damaged, reading from the other members");
+            None
+        }
+        Err(error) => return Err(error),
+    };
     Ok(Some(Target { batch_id, statement, key, layout, roots }))
 }
 

@@ -216,15 +216,21 @@ impl Members {
     /// Waits until every running member is connected to every other.
     ///
     /// # Panics
-    /// After a minute.
-    pub async fn wait_connected(&self) {
+    /// After a minute, or when one ends instead, with its log.
+    pub async fn wait_connected(&mut self) {
         let rollup = self.rollup();
-        let running: Vec<&Seat> = self.seats.iter().filter(|seat| seat.process.is_some()).collect();
-        for seat in &running {
+        let running: Vec<&mut Seat> = self.seats.iter_mut().filter(|seat| seat.process.is_some()).collect();
+        let expected = running.len() as u64;
+        for seat in running {
+            let process = std::cell::RefCell::new(&mut seat.process);
             until("every member is connected to every other", || async {
+                let ended = process.borrow_mut().as_mut().and_then(|process| process.ended().ok().flatten());
+                if let Some(Ended { status, log }) = ended {
+                    panic!("a member ended instead of starting, {status}:\n{log}");
+                }
                 let answer = rollup.try_get(&seat.api, "/readyz").await.ok()?;
                 let connected = answer.json()["connected"].as_u64()?;
-                (connected >= running.len() as u64).then_some(())
+                (connected >= expected).then_some(())
             })
             .await;
         }
