@@ -233,6 +233,10 @@ settings! {
         /// What expired stays this much longer.
         #[serde(with = "humantime_serde")]
         grace: Duration = Duration::from_secs(3600);
+        /// A wall clock that is further ahead than this of what the node knows of the time is not believed for a day of
+        /// running: nothing is dropped by it. Also after the node was down for longer: what expired then goes a day later.
+        #[serde(with = "humantime_serde")]
+        clock_step: Duration = Duration::from_secs(3600);
     }
 }
 

@@ -96,6 +96,8 @@ struct Encoding {
     layout: dac_node_coding::Layout,
     tickets: Vec<u64>,
     started: Duration,
+    /// The batch was signed here and its hot copy had gone when the bytes came.
+    cold: bool,
 }
 
 /// One member's side of the protocol.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use attest::{BatchId, Statement};
 use bytes::Bytes;
-use dac_node_coding::{CheckedPiece, Layout, PieceRoots, decode_stripe, verify_stripe_data};
+use dac_node_coding::{CheckedPiece, Layout, PieceRoots, decode_stripe};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
@@ -153,14 +153,9 @@ async fn hot(shared: &Arc<Shared>, target: &Arc<Target>, stripe: u32) -> Result<
         return Ok(None);
     }
     let (worker, at) = (shared.clone(), target.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let range = at.layout.stripe_range(stripe);
-        let Some(data) = worker.store.read_hot(&at.key, range.start as u64..range.end as u64)? else {
-            return Ok(None);
-        };
-        let Some(roots) = &at.roots else { return Ok(None) };
-        let checked = verify_stripe_data(&at.layout, stripe, data, roots, &*worker.hasher)?;
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Some(checked.data().clone()))
+    let read = tokio::task::spawn_blocking(move || match &at.roots {
+        Some(roots) => worker.holder().hot_stripe(&at.key, roots, stripe),
+        None => Ok(None),
     });
     match read.await {
         Ok(result) => result.map_err(|error| error.to_string()),

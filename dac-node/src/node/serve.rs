@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use attest::BatchId;
-use dac_node_coding::{Piece, verify_stripe_data};
+use dac_node_coding::Piece;
 
 use super::read::stored_piece;
-use super::stored::{find_target, statement_of};
+use super::stored::find_target;
 use super::{Shared, Traffic};
 use crate::engine::{Credit, SeatSet};
 use crate::message::{IDS_MAX, Message, Question, ROOTS_BYTES_MAX, Read, Reply, Want};
 use crate::net::Class;
-use crate::store::ContentKey;
 
 /// Answers a read of a stored batch.
 pub(super) fn read(shared: Arc<Shared>, to: u16, read: Read, credit: Credit) {
@@ -106,50 +105,11 @@ fn reply_to(shared: &Shared, question: &Question) -> Result<Reply, Box<dyn std::
 
 /// Up to `count` pieces of one stripe that the asker lacks: the own one, then the data pieces of the hot copy.
 fn stored_pieces(shared: &Shared, batch_id: &BatchId, stripe: u32, held: &SeatSet, count: u16) -> Vec<Piece> {
-    match try_stored_pieces(shared, batch_id, stripe, held, count) {
+    match shared.holder().pieces(batch_id, stripe, held, count) {
         Ok(pieces) => pieces,
         Err(error) => {
             tracing::error!(batch = %batch_id, stripe, %error, "a stored piece cannot be served");
             Vec::new()
         }
     }
-}
-
-fn try_stored_pieces(
-    shared: &Shared,
-    batch_id: &BatchId,
-    stripe: u32,
-    held: &SeatSet,
-    count: u16,
-) -> Result<Vec<Piece>, Box<dyn std::error::Error + Send + Sync>> {
-    let Some(statement) = statement_of(&*shared.store, *batch_id)? else { return Ok(Vec::new()) };
-    let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
-    let Some(roots) = shared.store.piece_roots(&key)? else { return Ok(Vec::new()) };
-    let layout = *roots.layout();
-    if stripe >= layout.stripes() {
-        return Ok(Vec::new());
-    }
-    let paths = roots.paths(stripe, &*shared.hasher);
-    let count = usize::from(count);
-    let mut pieces = Vec::new();
-    let own = shared.engine.seat;
-    if !held.contains(own)
-        && count > 0
-        && let Some(bytes) = shared.store.read_piece(&key, stripe)?
-    {
-        let piece = Piece { stripe, index: own, bytes, path: paths.path(own) };
-        // What a disk returns is checked like what a peer sends.
-        let checked = piece.check(&layout, &statement.shards_root, &*shared.hasher)?;
-        pieces.push(checked.into_piece());
-    }
-    if pieces.len() < count {
-        let range = layout.stripe_range(stripe);
-        if let Some(data) = shared.store.read_hot(&key, range.start as u64..range.end as u64)? {
-            let checked = verify_stripe_data(&layout, stripe, data, &roots, &*shared.hasher)?;
-            let encoded = shared.coder.encode_stripe(&layout, stripe, checked.data());
-            let wanted = (0..layout.members()).filter(|index| *index != own && !held.contains(*index));
-            pieces.extend(wanted.take(count - pieces.len()).map(|index| encoded.piece(index, &paths)));
-        }
-    }
-    Ok(pieces)
 }

@@ -96,6 +96,9 @@ impl World {
         let honest = self.members[usize::from(seat)].is_honest();
         let sync = match effect {
             Effect::Persist { open_id, record, content } => {
+                if honest {
+                    self.checker.on_statement(seat, &record);
+                }
                 if let Some(content) = content.as_ref().filter(|_| honest) {
                     self.checker.on_content(content);
                 }
@@ -160,6 +163,8 @@ impl World {
         let waiting = member.backlog.values().map(std::collections::VecDeque::len).max().unwrap_or(0);
         assert!(waiting <= QUEUE_FRAMES_MAX, "seat {seat}: {waiting} frames of one peer wait");
         self.tally.in_flight_most = self.tally.in_flight_most.max(count as u64);
+        self.tally.limits_reached += u64::from(count == config.batches_in_flight_max);
+        self.tally.bytes_limits_reached += u64::from(bytes == config.bytes_in_flight_max);
     }
 
     fn judge(&mut self, seat: u16, gossip: u64, verdict: Verdict) {
