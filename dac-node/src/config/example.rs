@@ -1,7 +1,7 @@
 //! The commented example file: written from the structures and their defaults.
 
 use super::{
-    ApiConfig, Documented, Field, HashConfig, LogConfig, NetworkConfig, NodeConfig, StoreConfig,
+    ApiConfig, Documented, Field, HashConfig, L1Config, LogConfig, NetworkConfig, NodeConfig, StoreConfig,
     TimingsConfig,
 };
 
@@ -39,6 +39,7 @@ pub fn example() -> String {
             "timings" => table::<TimingsConfig>(&mut text, field),
             "store" => table::<StoreConfig>(&mut text, field),
             "hash" => table::<HashConfig>(&mut text, field),
+            "l1" => table::<L1Config>(&mut text, field),
             "log" => table::<LogConfig>(&mut text, field),
             "rollups" => {
                 text.push('\n');

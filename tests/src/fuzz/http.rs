@@ -86,12 +86,12 @@ impl Backend for OneBatch {
         no(Err(ReadError::OutOfRange { what: "stripe", asked: stripe.into(), limit: 1 }))
     }
 
-    fn committee(&self) -> &CommitteeFile {
-        &self.0
+    fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal> {
+        Ok(Arc::new(self.0.clone()))
     }
 
-    fn thresholds(&self) -> Thresholds {
-        Thresholds::new(1, 1, 1).expect("a committee of one")
+    fn thresholds(&self) -> Result<Thresholds, Refusal> {
+        Ok(Thresholds::new(1, 1, 1).expect("a committee of one"))
     }
 
     fn readiness(&self) -> Readiness {
