@@ -153,6 +153,9 @@ settings! {
         heal: HealConfig = HealConfig::default();
         /// Who computes Keccak and Poseidon.
         hash: HashConfig = HashConfig::default();
+        /// L1, for a committee that is registered there. With a provider and a registry this node follows L1: the committee file
+        /// above and the rollups below are then not used.
+        l1: L1Config = L1Config::default();
         /// Logs, on standard error.
         log: LogConfig = LogConfig::default();
         /// The rollups this member serves, at least one.
@@ -284,6 +287,27 @@ settings! {
         /// Pause before a detached device is tried again; doubles with each failure, up to 60 times this.
         #[serde(with = "humantime_serde")]
         reattach_after: Duration = Duration::from_secs(1);
+    }
+}
+
+settings! {
+    /// L1, for a committee that is registered there.
+    pub struct L1Config {
+        /// URLs of JSON-RPC providers, best first: the next one is asked when one fails. A provider is believed about the
+        /// chain, so run one, or choose well.
+        providers: Vec<String> = Vec::new();
+        /// Address of the committee registry.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        registry: Option<attest::Address> = None, sample "\"0x0000000000000000000000000000000000000001\"";
+        /// Chain id that providers must have.
+        chain_id: u64 = 1;
+        /// First block that can hold an event of the registry: the one in which it was deployed.
+        first_block: u64 = 0;
+        /// Blocks above an event before it counts.
+        confirmations: u64 = 12;
+        /// Pause between two looks at the chain.
+        #[serde(with = "humantime_serde")]
+        poll_period: Duration = Duration::from_secs(12);
     }
 }
 

@@ -6,6 +6,7 @@
 //! Read [`service`] for the words, [`engine`] for the protocol, [`node`] for how it runs.
 
 pub mod api;
+pub mod chain_member;
 pub mod cli;
 pub mod clock;
 pub mod compute;

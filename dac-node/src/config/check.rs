@@ -9,7 +9,9 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
 use super::units::exact;
-use super::{ApiConfig, HashConfig, HealConfig, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig};
+use super::{
+    ApiConfig, HashConfig, HealConfig, L1Config, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig,
+};
 use crate::service::RollupPolicy;
 
 /// Most batches at once, whatever the memory: each has its own bookkeeping.
@@ -20,6 +22,9 @@ const COMPUTE_THREADS_MAX: usize = 1024;
 
 /// More connections than this need more file descriptors than a process usually gets.
 const API_CONNECTIONS_MAX: usize = 65_536;
+
+/// More blocks above an event than this is a mistyped number.
+const CONFIRMATIONS_MAX: u64 = 10_000;
 
 /// One bad value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +66,10 @@ pub(super) fn problems(config: &NodeConfig) -> Vec<Problem> {
     store(&mut checker, &config.store, config.batch_bytes_max);
     heal(&mut checker, &config.heal);
     hash_and_log(&mut checker, config);
-    rollups(&mut checker, &config.rollups);
+    l1(&mut checker, &config.l1);
+    if config.l1.providers.is_empty() {
+        rollups(&mut checker, &config.rollups);
+    }
     checker.0
 }
 
@@ -233,6 +241,24 @@ fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {
         let hint = "write for example \"info\" or \"info,libp2p=warn\"";
         checker.require(false, "log.level", format!("\"{level}\" is no filter ({error})"), hint);
     }
+}
+
+fn l1(checker: &mut Checker, l1: &L1Config) {
+    for url in &l1.providers {
+        let detail = format!("\"{url}\" is no URL of a JSON-RPC provider");
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        checker.require(is_http, "l1.providers", detail, "write for example \"http://127.0.0.1:8545\"");
+    }
+    let is_used = !l1.providers.is_empty();
+    let named = l1.registry.is_some_and(|registry| registry != Address::ZERO);
+    let hint = "it is where the committee's operators registered their keys";
+    checker.require(named || !is_used, "l1.registry", "is missing", hint);
+    let detail = format!("{} blocks above an event are more than {CONFIRMATIONS_MAX}", l1.confirmations);
+    checker.require(l1.confirmations <= CONFIRMATIONS_MAX, "l1.confirmations", detail, "12 suit most chains");
+    let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(600));
+    let detail = format!("{} is not from 100ms to 10m", humantime::format_duration(l1.poll_period));
+    let fits = (shortest..=longest).contains(&l1.poll_period);
+    checker.require(fits, "l1.poll_period", detail, "the chain's time between blocks is a good one");
 }
 
 fn rollups(checker: &mut Checker, rollups: &[RollupPolicy]) {

@@ -1,8 +1,8 @@
 //! The commented example file: written from the structures and their defaults.
 
 use super::{
-    ApiConfig, Documented, Field, HashConfig, HealConfig, LogConfig, NetworkConfig, NodeConfig, StoreConfig,
-    TimingsConfig,
+    ApiConfig, Documented, Field, HashConfig, HealConfig, L1Config, LogConfig, NetworkConfig, NodeConfig,
+    StoreConfig, TimingsConfig,
 };
 
 const HEADER: &str = "\
@@ -40,6 +40,7 @@ pub fn example() -> String {
             "store" => table::<StoreConfig>(&mut text, field),
             "heal" => table::<HealConfig>(&mut text, field),
             "hash" => table::<HashConfig>(&mut text, field),
+            "l1" => table::<L1Config>(&mut text, field),
             "log" => table::<LogConfig>(&mut text, field),
             "rollups" => {
                 text.push('\n');
