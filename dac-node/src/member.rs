@@ -23,7 +23,7 @@ use crate::keystore::NodeKeys;
 use crate::net::{Bound, NetworkConfig, Peer};
 use crate::node::{Node, NodeError, NodeHandle, NodeParts};
 use crate::service::RollupPolicy;
-use crate::store::{DiskStore, DiskStoreConfig, ShardStore};
+use crate::store::{DiskStore, DiskStoreConfig, OnDamage, ShardStore};
 
 /// What a member is started from.
 #[derive(Debug)]
@@ -188,6 +188,7 @@ pub(crate) async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn Sh
         reserve_bytes: config.store.reserve.as_u64(),
         bytes_max: config.store.max_bytes.map_or(u64::MAX, |max| max.as_u64()),
         grace_seconds: config.store.grace.as_secs(),
+        on_damage: OnDamage::Repair,
         ..DiskStoreConfig::default()
     };
     let opened = tokio::task::spawn_blocking(move || open_directory(&path, &limits)).await?;

@@ -180,6 +180,23 @@ async fn rot_is_found_and_repaired_while_the_member_runs() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_starts_with_damaged_segments_and_repairs_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut devnet = Devnet::start(config(directory.path(), (4, 2, 3))).await.unwrap();
+    let rollup = Rollup::of(&devnet);
+    let ids = certify(&devnet, &rollup, 7500, 1, 150_000).await;
+    whole(&devnet, 1, 1).await;
+    devnet.stop_member(1).await.unwrap();
+    rot(&data_dir(&devnet, 1), "shard");
+    devnet.restart_member(1).await.unwrap();
+    let report = whole(&devnet, 1, 1).await;
+    assert!(report.scrub.damage_found > 0, "{report:?}");
+    let own = shard(&rollup, &devnet, 1, ids[0], 1).await;
+    assert!(own == shard(&rollup, &devnet, 0, ids[0], 1).await);
+    devnet.stop().await.unwrap();
+}
+
 /// Flips bits in the middle of every segment file of a sort.
 fn rot(directory: &Path, prefix: &str) {
     use std::os::unix::fs::FileExt as _;

@@ -30,7 +30,7 @@ use fpga_hash::Hasher;
 
 use super::commit::{Done, GroupLimits, Request, Task, Writer};
 use super::files::{Directory, RealDirectory};
-use super::metadata::backend::Ballast;
+use super::metadata::backend::{Ballast, METADATA_NAME};
 use super::metadata::{Metadata, damaged};
 use super::poison::Poison;
 use super::recovery::{Damage, Recovered, recover};
@@ -61,7 +61,7 @@ impl DiskStore {
     /// Opens the store in a directory of the file system, which is made when it is missing, and locks it.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::Version`], [`Error::Corrupt`] (with [`OnDamage::Refuse`]), [`Error::Metadata`].
+    /// [`Error::Locked`], [`Error::Version`], [`Error::Corrupt`] (see [`OnDamage`]), [`Error::Metadata`].
     pub fn open(path: &Path, config: &DiskStoreConfig) -> Result<Self, Error> {
         Self::open_on(Arc::new(RealDirectory::open(path)?), config)
     }
@@ -89,8 +89,13 @@ impl DiskStore {
         )?);
         let files = Arc::new(SegmentFiles::new(Arc::clone(&directory), config.open_files_max));
         let Recovered { rows, segment_next, damage } = recover(&files, &metadata)?;
-        if let (OnDamage::Refuse, Some(first)) = (config.on_damage, damage.first()) {
-            return Err(first.clone().into());
+        let refused = damage.iter().find(|found| match config.on_damage {
+            OnDamage::Refuse => true,
+            OnDamage::Repair => found.segment == METADATA_NAME,
+            OnDamage::Serve => false,
+        });
+        if let Some(refused) = refused {
+            return Err(refused.clone().into());
         }
         let segments = SegmentWriter::new(Arc::clone(&files), rows, segment_next, config.segment_bytes);
         let space = Arc::new(SpaceMeter {

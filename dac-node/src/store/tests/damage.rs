@@ -58,9 +58,13 @@ fn last_commit_is_read_at_open_and_a_hole_in_it_is_reported() {
     let refused = DiskStore::open_on(Arc::new(disk.clone()), &config());
     assert!(matches!(refused, Err(Error::Corrupt { segment, .. }) if segment == name));
 
-    let serving = DiskStoreConfig { on_damage: OnDamage::Serve, ..config() };
+    for on_damage in [OnDamage::Serve, OnDamage::Repair] {
+        let serving = DiskStoreConfig { on_damage, ..config() };
+        let store = DiskStore::open_on(Arc::new(disk.clone()), &serving).unwrap();
+        assert_eq!(store.damage().iter().map(|damage| &damage.segment).collect::<Vec<_>>(), [&name]);
+    }
+    let serving = DiskStoreConfig { on_damage: OnDamage::Repair, ..config() };
     let store = DiskStore::open_on(Arc::new(disk.clone()), &serving).unwrap();
-    assert_eq!(store.damage().iter().map(|damage| &damage.segment).collect::<Vec<_>>(), [&name]);
     assert!(matches!(store.read_piece(&content.key, 0), Err(Error::Corrupt { .. })));
     assert_hot(&store, &content);
 }
