@@ -29,6 +29,7 @@ const FLOODERS: u64 = 4;
 const BODY_BYTES: usize = 256 << 10;
 
 fn small(_: u16, config: &mut NodeConfig) {
+    config.batch_bytes_max = bytesize::ByteSize::mib(8);
     config.api.unauthenticated_bytes_max = bytesize::ByteSize::mib(8);
     config.api.authorised_bytes_max = bytesize::ByteSize::mib(16);
     config.bytes_in_flight_max = bytesize::ByteSize::mib(16);
