@@ -1,4 +1,7 @@
 //! Floods, by strangers and by a member: memory stays bounded, honest clients keep half their rate, nothing is stored.
+//!
+//! All run on the same processors, the flooders too. So strangers fill a line of 100 Mbit/s to each member, and no more:
+//! what is measured is the work that they cause, not the work that they do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,8 +30,13 @@ const TURNS: u32 = 2;
 /// Flooders of each sort.
 const FLOODERS: u64 = 4;
 const BODY_BYTES: usize = 256 << 10;
+/// Pause between two bodies to one member: 100 Mbit/s.
+const BODY_PAUSE: Duration = Duration::from_millis(21);
+/// Pause between two connections of junk to one member.
+const JUNK_PAUSE: Duration = Duration::from_millis(5);
 
 fn small(_: u16, config: &mut NodeConfig) {
+    config.batch_bytes_max = bytesize::ByteSize::mib(8);
     config.api.unauthenticated_bytes_max = bytesize::ByteSize::mib(8);
     config.api.authorised_bytes_max = bytesize::ByteSize::mib(16);
     config.bytes_in_flight_max = bytesize::ByteSize::mib(16);
@@ -44,8 +52,11 @@ struct Tap {
 }
 
 impl Tap {
-    /// False when the flood is over; waits while it is turned off.
-    async fn flows(&self) -> bool {
+    /// False when the flood is over; waits for the pause, and while it is turned off.
+    async fn flows(&self, pause: Duration) -> bool {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         while !self.open.load(Ordering::Relaxed) && !self.over.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -103,7 +114,7 @@ async fn strangers_that_flood_are_bounded_and_store_nothing() {
         flood.spawn(async move {
             let body = noise(600 + flooder, BODY_BYTES);
             let submission = rollup.submission(&body, times());
-            while tap.flows().await {
+            while tap.flows(BODY_PAUSE).await {
                 // Refused as unauthorised or busy, or cut off: nothing else is right, and the tests of the API say which.
                 let answer = e2e::Answer::try_of(rollup.post(&api, &submission).body(body.clone())).await;
                 assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status >= 400));
@@ -112,7 +123,7 @@ async fn strangers_that_flood_are_bounded_and_store_nothing() {
         // Bytes that are no handshake, at the port of the members.
         let address = members.address(u16::try_from(flooder % 4).unwrap());
         flood.spawn(async move {
-            while junk.flows().await {
+            while junk.flows(JUNK_PAUSE).await {
                 if let Ok(mut stream) = tokio::net::TcpStream::connect(address).await {
                     let _refused = stream.write_all(&noise(700 + flooder, 4096)).await;
                 }
@@ -149,7 +160,7 @@ async fn a_member_that_floods_is_bounded_and_the_others_certify() {
             let (tap, network, forged) = (tap.clone(), network.clone(), forged.clone());
             flood.spawn(async move {
                 let mut number = 0_u32;
-                while tap.flows().await {
+                while tap.flows(Duration::ZERO).await {
                     number += 1;
                     let frame = nuisance(number, &forged).to_frame();
                     let sent = match network.queue(to) {

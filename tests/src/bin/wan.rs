@@ -214,14 +214,11 @@ async fn traffic(members: &Members) -> anyhow::Result<Vec<(f64, f64)>> {
         let text = members.metrics(seat).await?.text();
         let seat = seat.to_string();
         let of = |direction: &str| -> f64 {
-            let of_class = |class: &&str| {
-                metric(
-                    &text,
-                    "dac_network_bytes_total",
-                    &[("seat", &seat), ("direction", direction), ("class", class)],
-                )
+            let of_class = |class| {
+                let labels = [("seat", &*seat), ("direction", direction), ("class", class)];
+                metric(&text, "dac_network_bytes_total", &labels)
             };
-            ["bulk", "repair", "control"].iter().map(|class| of_class(class)).sum()
+            ["bulk", "repair", "control"].into_iter().map(of_class).sum()
         };
         all.push((of("out"), of("in")));
     }
