@@ -149,6 +149,8 @@ settings! {
         timings: TimingsConfig = TimingsConfig::default();
         /// Room on the disk and how long things stay there.
         store: StoreConfig = StoreConfig::default();
+        /// Keeping what was promised: repair, scrub, audits.
+        heal: HealConfig = HealConfig::default();
         /// Who computes Keccak and Poseidon.
         hash: HashConfig = HashConfig::default();
         /// L1, for a committee that is registered there. With a provider and a registry this node follows L1: the committee file
@@ -234,6 +236,36 @@ settings! {
         /// What expired stays this much longer.
         #[serde(with = "humantime_serde")]
         grace: Duration = Duration::from_secs(3600);
+        /// A wall clock that is further ahead than this of what the node knows of the time is not believed for a day of
+        /// running: nothing is dropped by it. Also after the node was down for longer: what expired then goes a day later.
+        #[serde(with = "humantime_serde")]
+        clock_step: Duration = Duration::from_secs(3600);
+    }
+}
+
+settings! {
+    /// Keeping what was promised: repair, scrub, audits.
+    pub struct HealConfig {
+        /// A shard of a live certificate that is not here after this time is fetched from other members. Longer than a
+        /// batch usually takes to arrive, or it is fetched twice.
+        #[serde(with = "humantime_serde")]
+        repair_after: Duration = Duration::from_secs(30);
+        /// How often every member is asked for certificates that are unknown here. A member that connects is asked at
+        /// once.
+        #[serde(with = "humantime_serde")]
+        catch_up_every: Duration = Duration::from_secs(60);
+        /// Everything stored is read back and compared with its commitments at this rate, bytes a second.
+        #[serde(with = "units::size")]
+        scrub_rate: ByteSize = ByteSize::mib(8);
+        /// Pause between two such passes.
+        #[serde(with = "humantime_serde")]
+        scrub_pause: Duration = Duration::from_secs(600);
+        /// How often another member, chosen at random, is asked for a random leaf of a random shard it owes.
+        #[serde(with = "humantime_serde")]
+        audit_every: Duration = Duration::from_secs(10);
+        /// Longest wait for that leaf.
+        #[serde(with = "humantime_serde")]
+        audit_deadline: Duration = Duration::from_secs(5);
     }
 }
 

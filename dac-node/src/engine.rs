@@ -96,6 +96,8 @@ struct Encoding {
     layout: dac_node_coding::Layout,
     tickets: Vec<u64>,
     started: Duration,
+    /// The batch was signed here and its hot copy had gone when the bytes came.
+    cold: bool,
 }
 
 /// One member's side of the protocol.
@@ -226,10 +228,13 @@ impl Engine {
                 self.on_vote(from, vote, true, now, effects);
             }
             Message::No(no) => self.on_no(from, &no, now, effects),
-            Message::Want(want) => self.on_want(from, &want, effects),
+            Message::Want(want) => self.on_want(from, &want, credit, effects),
             Message::Lack(open_id, stripe) => self.on_lack(from, open_id, stripe, now, effects),
-            Message::Read(read) => effects.push(Effect::ServeRead { to: from, read }),
-            Message::ReadPiece(..) | Message::ReadEnd(..) => {
+            Message::Read(read) => effects.push(Effect::ServeRead { to: from, read, credit }),
+            Message::Ask(request, question) => {
+                effects.push(Effect::ServeAsk { to: from, request, question, credit });
+            }
+            Message::ReadPiece(..) | Message::ReadEnd(..) | Message::Reply(..) => {
                 effects.push(Effect::ReadAnswer { from, message })
             }
         }

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod compute;
 pub mod config;
+pub mod custody;
 pub mod devnet;
 pub mod engine;
 pub mod hash_engine;

@@ -94,6 +94,8 @@ impl Member {
             hash,
             compute,
             clock,
+            heal: config.heal.clone(),
+            clock_step: config.store.clock_step,
         });
         let router = crate::api::router(Arc::new(node.handle()), api_config(&config, seat));
         let limits = ServeLimits { connections_max: config.api.connections_max, ..ServeLimits::default() };

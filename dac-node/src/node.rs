@@ -5,11 +5,15 @@
 //! own, and come back as events. A store that stops being able to sync stops the node.
 //!
 //! Files: `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs` (serving bytes), `serve.rs` (what
-//! peers pull), `stored.rs` (what the store alone can tell), `board.rs` (who waits for what), `backend.rs` (the API's seam).
+//! peers pull), `holder.rs` (pieces from the store), `heal.rs` (keeping what was promised), `stored.rs` (what the store
+//! alone can tell), `board.rs` (who waits for what), `calendar.rs` (whether the date is believed), `backend.rs` (the API's seam).
 
 mod backend;
 mod board;
+mod calendar;
 mod disperse;
+mod heal;
+mod holder;
 mod perform;
 mod read;
 mod serve;
@@ -30,6 +34,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::compute::ComputePool;
+use crate::config::HealConfig;
 use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
 use crate::hash_engine::HashEngine;
 use crate::message::{Control, OpenId};
@@ -39,7 +44,11 @@ use crate::service::{Reason, Refusal, RollupPolicy};
 use crate::store::ShardStore;
 
 use board::Board;
+use calendar::Calendar;
+use heal::Heal;
 use read::Reader;
+
+pub use holder::{Holder, HolderError};
 
 /// Results of heavy work that may wait for the node's task.
 const COMPLETIONS_MAX: usize = 4096;
@@ -79,6 +88,10 @@ pub struct NodeParts {
     pub compute: ComputePool,
     /// Its clocks.
     pub clock: Arc<dyn Clock>,
+    /// How it keeps what it promised.
+    pub heal: HealConfig,
+    /// How far ahead of what it knows the calendar is believed when something is to be dropped.
+    pub clock_step: Duration,
 }
 
 /// Why a node stopped.
@@ -127,16 +140,27 @@ struct Shared {
     coder: Coder,
     network: Network,
     store: Arc<dyn ShardStore>,
+    /// For checks of what peers send; may be a device, so what passed is checked again before it is signed.
     hash: HashEngine,
+    /// For what is signed, served or read back: always software.
     hasher: Arc<dyn Hasher>,
     compute: ComputePool,
     clock: Arc<dyn Clock>,
     board: Board,
     reader: Reader,
+    heal: Heal,
     meter: Meter,
     requests: mpsc::Sender<Request>,
     in_flight: watch::Sender<(usize, u64)>,
     stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// What this node serves from.
+    fn holder(&self) -> Holder<'_> {
+        let Shared { store, coder, hasher, engine, .. } = self;
+        Holder { store: &**store, coder, hasher: &**hasher, seat: engine.seat }
+    }
 }
 
 /// A running node as its API and its owner see it. Clones share it.
@@ -168,16 +192,19 @@ impl Node {
         let (requests, requests_receiver) = mpsc::channel(REQUESTS_MAX);
         let (completions, completions_receiver) = mpsc::channel(COMPLETIONS_MAX);
         let seat = parts.engine.seat;
+        let known = newest_acceptance(&*parts.store);
+        let calendar = Calendar::new(known, parts.clock_step, parts.clock.now());
         let shared = Arc::new(Shared {
             coder,
             network: parts.network,
             store: parts.store,
-            hasher: parts.hash.hasher().clone(),
+            hasher: parts.hash.software().clone(),
             hash: parts.hash,
             compute: parts.compute,
             clock: parts.clock,
             board: Board::default(),
             reader: Reader::default(),
+            heal: Heal::new(parts.heal, thresholds.members()),
             meter: Meter::new(seat),
             requests,
             in_flight: watch::channel((0, 0)).0,
@@ -186,6 +213,7 @@ impl Node {
             gate: RwLock::new(Arc::new(Gate { engine: parts.engine.clone(), term: parts.term.clone() })),
             engine: parts.engine.clone(),
         });
+        heal::start(&shared, &completions);
         let worker = Worker {
             engine: Engine::new(parts.engine),
             secret: parts.secret,
@@ -197,6 +225,7 @@ impl Node {
             traffic: HashMap::new(),
             traffic_order: Default::default(),
             faults: HashMap::new(),
+            calendar,
             stage_times: HashMap::new(),
         };
         let task =
@@ -298,6 +327,7 @@ struct Worker {
     traffic: HashMap<OpenId, Arc<Traffic>>,
     traffic_order: std::collections::VecDeque<OpenId>,
     faults: HashMap<u16, (u32, Duration)>,
+    calendar: Calendar,
     /// When the last stage of a batch ended, for the stage histograms.
     stage_times: HashMap<OpenId, f64>,
 }
@@ -458,14 +488,30 @@ impl Worker {
         }
     }
 
-    fn prune(&self) {
-        let (store, now) = (self.shared.store.clone(), self.shared.clock.now().unix_seconds);
-        tokio::task::spawn_blocking(move || match store.prune(now) {
+    fn prune(&mut self) {
+        let believed = self.calendar.believe(self.shared.clock.now());
+        if believed.doubted_seconds > 0 {
+            let (doubted_seconds, step) = (believed.doubted_seconds, self.calendar.step());
+            tracing::warn!(
+                doubted_seconds,
+                ?step,
+                "the clock is ahead of what this node knows of the time, or the node was down for long: \
+                 nothing is dropped by it for a day; set the clock if it is wrong"
+            );
+        }
+        let store = self.shared.store.clone();
+        tokio::task::spawn_blocking(move || match store.prune(believed.unix_seconds) {
             Ok(pruned) if pruned != Default::default() => tracing::info!(?pruned, "pruned"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "pruning failed"),
         });
     }
+}
+
+/// The newest time that the store remembers; `None` when it is empty, or does not answer: then nothing is pruned either.
+fn newest_acceptance(store: &dyn ShardStore) -> Option<u64> {
+    let newest = store.recent(1).ok()?.pop()?;
+    store.statement(newest).ok()?.map(|record| record.accepted_at)
 }
 
 /// A store's error as the member's answer.

@@ -7,6 +7,7 @@ mod epochs;
 mod expiry;
 mod full_disk;
 mod hash_device;
+mod healing;
 mod killed;
 mod l1;
 mod large;

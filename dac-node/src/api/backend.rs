@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use crate::custody::CustodyReport;
 use crate::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Refusal, SubmissionRequest,
 };
@@ -121,6 +122,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether a submission could be certified now, and what stands in the way.
     fn readiness(&self) -> Readiness;
+
+    /// What this member keeps, what it lacks, and what it knows of the others.
+    fn custody(&self) -> CustodyReport;
 
     /// Largest batch that this member takes from anyone, in bytes.
     fn batch_bytes_max(&self) -> u64;

@@ -86,6 +86,20 @@ pub(super) async fn get_params(State(api): State<Shared>) -> Result<Response, Pr
     Ok(json(&ParamsDocument::of(api.backend.thresholds()?, api.backend.batch_bytes_max()), NO_CACHE))
 }
 
+/// Custody
+///
+/// Whether the shard of every live certificate is here and checked, how repair and scrub get on, and what the other
+/// members answered when they were asked for random leaves of theirs.
+#[utoipa::path(
+    get,
+    path = "/v1/custody",
+    tag = "operation",
+    responses((status = 200, description = "what is kept, here and elsewhere", body = crate::custody::CustodyReport))
+)]
+pub(super) async fn get_custody(State(api): State<Shared>) -> Response {
+    json(&api.backend.custody(), NO_STORE)
+}
+
 /// Liveness
 ///
 /// Answers as long as the process runs its event loop; says nothing about the committee.

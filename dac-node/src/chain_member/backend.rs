@@ -11,6 +11,7 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::watch;
 
 use crate::api::{Backend, ShardStream};
+use crate::custody::CustodyReport;
 use crate::node::NodeHandle;
 use crate::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason, Refusal,
@@ -220,6 +221,10 @@ impl Backend for ChainBackend {
             readiness.reasons.push(format!("L1: {error}"));
         }
         readiness
+    }
+
+    fn custody(&self) -> CustodyReport {
+        self.current().map(|node| node.custody()).unwrap_or_default()
     }
 
     fn batch_bytes_max(&self) -> u64 {

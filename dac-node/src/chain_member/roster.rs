@@ -134,6 +134,8 @@ impl Roster {
             hash: workshop.hash.clone(),
             compute: workshop.compute.clone(),
             clock: workshop.clock.clone(),
+            heal: workshop.config.heal.clone(),
+            clock_step: workshop.config.store.clock_step,
         });
         let (handle, ended) = (node.handle(), self.ended.clone());
         tokio::spawn(async move {

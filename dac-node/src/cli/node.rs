@@ -29,6 +29,9 @@ pub struct Args {
     /// Hash on a device, as hash.engine = "fpga" does: xdma:0, serial:PATH, tcp:HOST:PORT or unix:PATH
     #[arg(long, value_name = "DEVICE")]
     pub hash_device: Option<DeviceName>,
+    /// Send every batch whole to every member, as others do: for benches to compare with
+    #[arg(long, hide = true)]
+    pub full_replication: bool,
 }
 
 /// Runs a member. SIGINT and SIGTERM stop it cleanly; a second signal stops it at once.
@@ -45,7 +48,8 @@ pub fn run(args: Args, output: &Output) -> Result<(), Failure> {
         return super::runtime()?.block_on(serve_l1(config, keys, output));
     }
     let committee_file = read_committee(&config)?;
-    super::runtime()?.block_on(serve(config, keys, committee_file, output))
+    let dispersal = if args.full_replication { Dispersal::FullReplication } else { Dispersal::Coded };
+    super::runtime()?.block_on(serve(config, keys, committee_file, dispersal, output))
 }
 
 fn read_committee(config: &NodeConfig) -> Result<CommitteeFile, Failure> {
@@ -61,6 +65,7 @@ async fn serve(
     config: NodeConfig,
     keys: NodeKeys,
     committee_file: CommitteeFile,
+    dispersal: Dispersal,
     output: &Output,
 ) -> Result<(), Failure> {
     let bound = Bound::listen(&keys.network, &config.network.listen).await.map_err(cannot)?;
@@ -69,17 +74,7 @@ async fn serve(
     let hash = HashEngine::start(&config.hash).await.map_err(cannot)?;
     let listening = bound.addresses().iter().map(ToString::to_string).collect::<Vec<_>>();
     let clock = Arc::new(SystemClock::new());
-    let parts = MemberParts {
-        config,
-        keys,
-        committee_file,
-        bound,
-        api,
-        compute,
-        hash,
-        clock,
-        dispersal: Dispersal::default(),
-    };
+    let parts = MemberParts { config, keys, committee_file, bound, api, compute, hash, clock, dispersal };
     let mut member = Member::start(parts).await.map_err(cannot)?;
     let (seat, api) = (member.node().seat(), member.api_url());
     output.result(

@@ -9,7 +9,9 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
 use super::units::exact;
-use super::{ApiConfig, HashConfig, L1Config, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig};
+use super::{
+    ApiConfig, HashConfig, HealConfig, L1Config, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig,
+};
 use crate::service::RollupPolicy;
 
 /// Most batches at once, whatever the memory: each has its own bookkeeping.
@@ -62,6 +64,7 @@ pub(super) fn problems(config: &NodeConfig) -> Vec<Problem> {
     api(&mut checker, &config.api, config.batch_bytes_max);
     timings(&mut checker, &config.timings);
     store(&mut checker, &config.store, config.batch_bytes_max);
+    heal(&mut checker, &config.heal);
     hash_and_log(&mut checker, config);
     l1(&mut checker, &config.l1);
     if config.l1.providers.is_empty() {
@@ -187,6 +190,30 @@ fn store(checker: &mut Checker, store: &StoreConfig, batch: ByteSize) {
             "raise it, or remove the line to use the whole file system above the reserve",
         );
     }
+}
+
+fn heal(checker: &mut Checker, heal: &HealConfig) {
+    let HealConfig { repair_after, catch_up_every, scrub_rate, scrub_pause, audit_every, audit_deadline } =
+        heal;
+    let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(30 * 86_400));
+    let pauses = [
+        ("catch_up_every", catch_up_every),
+        ("scrub_pause", scrub_pause),
+        ("audit_every", audit_every),
+        ("audit_deadline", audit_deadline),
+    ];
+    for (field, time) in pauses {
+        let detail = format!("{} is not from 10ms to 30 days", humantime::format_duration(*time));
+        let holds = (shortest..=longest).contains(time);
+        checker.require(holds, format!("heal.{field}"), detail, "the default suits most members");
+    }
+    let day = Duration::from_secs(86_400);
+    let detail = format!("{} is longer than a day", humantime::format_duration(*repair_after));
+    let hint = "a shard that is missing longer is a promise not kept";
+    checker.require(*repair_after <= day, "heal.repair_after", detail, hint);
+    let detail = format!("{} is less than 64 KiB", exact(*scrub_rate));
+    let hint = "slower than that, rot is found too late; 8 MiB suits most disks";
+    checker.require(*scrub_rate >= ByteSize::kib(64), "heal.scrub_rate", detail, hint);
 }
 
 fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {

@@ -159,6 +159,11 @@ impl Batch {
             && !matches!(self.phase, Phase::Refused(_))
     }
 
+    /// Whether this member attested and no certificate is known or being made.
+    pub(super) fn is_signed_uncertified(&self) -> bool {
+        self.phase == Phase::Signed && self.certification == Certification::Open
+    }
+
     /// Who waits for the answer of `seat`.
     pub(super) fn answers_to(&self, seat: u16) -> Vec<u16> {
         let mut to = self.coordinators;

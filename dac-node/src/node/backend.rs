@@ -17,6 +17,7 @@ use super::read::{Target, range};
 use super::stored::{find_target, piece_here, status_of_stored, stored_certificate};
 use super::{NodeHandle, Request, Shared, refusal_of};
 use crate::api::{Backend, ShardStream};
+use crate::custody::CustodyReport;
 use crate::engine::Facts;
 use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
 use crate::net::{Class, QUEUE_FRAMES_MAX};
@@ -311,6 +312,10 @@ impl Backend for NodeHandle {
         Readiness { ready: reasons.is_empty(), reasons, connected, quorum }
     }
 
+    fn custody(&self) -> CustodyReport {
+        NodeHandle::custody(self)
+    }
+
     fn batch_bytes_max(&self) -> u64 {
         self.shared.engine.batch_bytes_max
     }
@@ -342,6 +347,7 @@ impl Backend for NodeHandle {
             let faults = device.faults.map(|(kind, count)| (kind.label(), count));
             meter.hash_device(device.is_attached, device.attachments, &faults);
         }
+        super::heal::refresh_metrics(&self.shared);
         if let Ok(space) = self.shared.store.space() {
             let (used_bytes, free_bytes) = (space.used_bytes, space.free_bytes);
             meter.store_space(StoreSpace { used_bytes, free_bytes, reserved_bytes: 0 });

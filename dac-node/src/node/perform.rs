@@ -50,9 +50,11 @@ impl Worker {
                 });
             }
             Effect::Finish { open_id, assembler, data_hash, shards_root } => {
-                let shared = self.shared.clone();
+                let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
                 self.compute(move || {
-                    let result = assembler.finish_announced(data_hash, shards_root, &*shared.hasher);
+                    let result = assembler
+                        .finish_announced(data_hash, shards_root, &*shared.hasher)
+                        .and_then(|decoded| shared.hash.vouch(&coder, decoded));
                     Event::Finished { open_id, result }
                 });
             }
@@ -74,10 +76,15 @@ impl Worker {
                 self.store_certificate(batch_id, &certificate)
             }
             Effect::StoreEvidence { open_id, frames } => self.store_evidence(open_id, &frames),
-            Effect::ServeRead { to, read } => super::serve::read(self.shared.clone(), to, read),
-            Effect::ServeWant { to, batch_id, want } => {
+            Effect::ServeRead { to, read, credit } => {
+                super::serve::read(self.shared.clone(), to, read, credit);
+            }
+            Effect::ServeAsk { to, request, question, credit } => {
+                super::serve::question(self.shared.clone(), to, request, question, credit);
+            }
+            Effect::ServeWant { to, batch_id, want, credit } => {
                 let traffic = self.traffic(want.open_id);
-                super::serve::want(self.shared.clone(), to, batch_id, want, traffic);
+                super::serve::want(self.shared.clone(), to, batch_id, want, credit, traffic);
             }
             Effect::ReadAnswer { from, message } => self.shared.reader.deliver(from, message),
             Effect::Penalise { seat, why } => self.penalise(seat, &why),

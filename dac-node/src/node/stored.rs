@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attest::{BatchId, Certificate};
+use attest::{BatchId, Certificate, Statement};
 use dac_node_coding::{Layout, Piece, verify_stripe_data};
 
 use super::Shared;
@@ -21,20 +21,33 @@ pub(super) fn stored_certificate(
         .map_err(|error| store::Error::Metadata(format!("certificate: {error}")))
 }
 
+/// The statement behind a batch id: the one this member accepted, or that of a certificate it stores.
+pub(super) fn statement_of(
+    store: &dyn ShardStore,
+    batch_id: BatchId,
+) -> Result<Option<Statement>, store::Error> {
+    if let Some(record) = store.statement(batch_id)? {
+        return Ok(Some(record.statement));
+    }
+    Ok(stored_certificate(store, batch_id)?.map(|certificate| certificate.statement))
+}
+
 /// What is needed to read a batch: from the statement this member accepted, or from a certificate it only stores.
 pub(super) fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<Target>, store::Error> {
-    let statement = match shared.store.statement(batch_id)? {
-        Some(record) => record.statement,
-        None => match stored_certificate(&*shared.store, batch_id)? {
-            Some(certificate) => certificate.statement,
-            None => return Ok(None),
-        },
-    };
+    let Some(statement) = statement_of(&*shared.store, batch_id)? else { return Ok(None) };
     let thresholds = shared.engine.committee.thresholds();
     let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes)
         .map_err(|error| store::Error::Metadata(error.to_string()))?;
     let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
-    let roots = shared.store.piece_roots(&key)?.map(Arc::new);
+    let roots = match shared.store.piece_roots(&key) {
+        Ok(roots) => roots.map(Arc::new),
+        // Peers can help, as if nothing were here; the scrub repairs it.
+        Err(error @ store::Error::Corrupt { .. }) => {
+            tracing::error!(batch = %batch_id, %error, "stored piece roots are damaged");
+            None
+        }
+        Err(error) => return Err(error),
+    };
     Ok(Some(Target { batch_id, statement, key, layout, roots }))
 }
 

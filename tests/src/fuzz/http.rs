@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use attest::{BatchId, Certificate, CommitteeFile, DataHash, Thresholds};
 use bytes::Bytes;
 use dac_node::api::{ApiConfig, Backend, ShardStream, router};
+use dac_node::custody::CustodyReport;
 use dac_node::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason, Refusal,
     SubmissionRequest,
@@ -84,6 +85,10 @@ impl Backend for OneBatch {
 
     fn piece(&self, _: BatchRef, stripe: u32, _: u16) -> BoxFuture<'_, Result<PieceAnswer, ReadError>> {
         no(Err(ReadError::OutOfRange { what: "stripe", asked: stripe.into(), limit: 1 }))
+    }
+
+    fn custody(&self) -> CustodyReport {
+        CustodyReport::default()
     }
 
     fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal> {

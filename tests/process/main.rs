@@ -1,0 +1,11 @@
+//! Members as processes, as the gate runs them: under two minutes. `NIGHTLY=1` makes a thousand kills; `KILLS=n` any number.
+
+mod clock;
+mod damage;
+mod disk;
+mod flood;
+mod frozen;
+mod killed;
+mod load;
+mod network;
+mod shared;
