@@ -12,7 +12,7 @@ library Bitmap {
         }
     }
 
-    /// @notice How many bits are set. Costs the same for every word, about 160 gas.
+    /// @notice How many bits are set. Costs the same for every word, about 200 gas.
     function count(uint256 bits) internal pure returns (uint256) {
         return sumOfBytes(countsOfBytes(bits));
     }
