@@ -122,13 +122,12 @@ async fn refuses_a_second_shard(onchain: &Onchain, certified: &[(Bytes, Certific
     times.retain_until += 1;
     let problem = onchain.rollup.submit(&onchain.api(2), batch, times).await;
     let problem = problem.problem(503, "quorum_not_reached");
-    let reasons: Vec<&str> = problem["members"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|member| member["reason"].as_str())
-        .collect();
-    assert_eq!(reasons, ["storage_error", "storage_error"], "{problem}");
+    for (seat, kept) in [(0, 1), (1, 0)] {
+        let member = &problem["members"][seat];
+        assert_eq!(member["reason"], "storage_error", "{problem}");
+        let detail = format!("these bytes are kept here as shard {kept} of an earlier epoch, not {seat}");
+        assert_eq!(member["detail"], detail);
+    }
     for seat in [0, 1] {
         let path = format!("/v1/batches/{}/shards/{seat}", certificate.batch_id());
         onchain.rollup.get(&onchain.api(seat), &path).await.ok();

@@ -11,6 +11,9 @@ import { EpochRecord } from "../libraries/EpochSchedule.sol";
 /// Terms: a *member id* is keccak256 of the member's padded key; a *key* is a G2 point of 256 bytes as EIP-2537 reads it; a *proof* is a G1
 /// point of 128 bytes; times are Unix seconds.
 ///
+/// What an ended epoch can do: vouch for what is kept no longer than its end plus `retentionSecondsMax`, until then. A quorum
+/// of its keys has that power as long, since signatures carry no time: members guard them until they are released.
+///
 /// What the owner cannot do: change or remove an epoch that has begun, shorten the delay before one begins, or seat a key without
 /// proof. What nobody can: pause certificates. Renouncing ownership is refused, since a committee that cannot change ends badly.
 interface ICommitteeRegistry {
@@ -83,7 +86,7 @@ interface ICommitteeRegistry {
     /// @notice Only the member's operator.
     error NotOperator(bytes32 memberId, address caller);
 
-    /// @notice Registers the caller's key. About 260,000 gas.
+    /// @notice Registers the caller's key. About 186,000 gas for a whole transaction: snapshots/gas.json.
     /// @param key Padded, 256 bytes.
     /// @param proof Signature under the suite of possession proofs over `keccak256(abi.encode(uint64 chainId, address
     /// registry, address operator, bytes32 memberId))`, padded, 128 bytes.

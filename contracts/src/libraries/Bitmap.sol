@@ -12,7 +12,7 @@ library Bitmap {
         }
     }
 
-    /// @notice How many bits are set. Costs the same for every word, about 160 gas.
+    /// @notice How many bits are set. Costs the same for every word, about 200 gas.
     function count(uint256 bits) internal pure returns (uint256) {
         return sumOfBytes(countsOfBytes(bits));
     }
@@ -27,10 +27,10 @@ library Bitmap {
         }
     }
 
-    /// @notice The sum of all bytes, none of which is above 8.
+    /// @notice The sum of all bytes.
     function sumOfBytes(uint256 counts) internal pure returns (uint256) {
         unchecked {
-            // Two bytes into one lane of 16 bits, then the upper half of the lanes onto the lower, in which 256 has room.
+            // Two bytes into one lane of 16 bits, then the upper half of the lanes onto the lower: 32 * 255 has room in one.
             counts = (counts & (type(uint256).max / 257)) + ((counts >> 8) & (type(uint256).max / 257));
             counts += counts >> 16;
             counts += counts >> 32;

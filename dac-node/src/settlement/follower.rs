@@ -104,9 +104,9 @@ impl Follower {
         result
     }
 
-    /// Pause after a step that failed: doubles with each, up to a minute.
+    /// Pause after a step that failed: doubles with each, up to a minute or 32 periods, whichever is shorter.
     pub fn retry_after(&self) -> Duration {
-        let doubled = self.config.poll_period.saturating_mul(1 << self.failures.min(16));
+        let doubled = self.config.poll_period.saturating_mul(1 << self.failures.min(5));
         doubled.min(PAUSE_MAX.max(self.config.poll_period))
     }
 

@@ -12,7 +12,7 @@ use dac_node_coding::{PieceRoots, verify_stripe_data};
 use fpga_hash::tree::piece_roots;
 
 use super::super::Shared;
-use super::super::stored::stored_certificate;
+use super::super::stored::{check_shard, stored_certificate};
 use super::blocking;
 use super::ledger::{Need, key_of};
 use crate::store::{self, ContentKey};
@@ -68,6 +68,10 @@ async fn content(shared: &Arc<Shared>, key: ContentKey) {
     let examined = blocking(shared, move |shared| {
         // A store may serve several committees; each reads back its own.
         let Some(named) = statement_over(shared, key)? else { return Ok(None) };
+        // The same bytes, kept as the shard of another seat in an earlier epoch: that one was promised.
+        if check_shard(shared, &key).is_err() {
+            return Ok(None);
+        }
         Ok(Some((named, check(shared, &key)?)))
     });
     let (named, found) = match examined.await {
