@@ -97,7 +97,7 @@ impl Committee {
 
     /// Submits batches until a fault of this kind is counted; each must be certified with the right roots.
     async fn certifies_through(&mut self, kind: &str, before: f64) {
-        for _ in 0..20 {
+        for _ in 0..60 {
             let batch = noise(self.batches + 1000, 100_000);
             self.certifies(&batch).await;
             if self.faults(kind).await > before {
