@@ -5,40 +5,50 @@
 //! own, and come back as events. A store that stops being able to sync stops the node.
 //!
 //! Files: `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs` (serving bytes), `serve.rs` (what
-//! peers pull), `stored.rs` (what the store alone can tell), `board.rs` (who waits for what), `backend.rs` (the API's seam).
+//! peers pull), `holder.rs` (pieces from the store), `heal.rs` (keeping what was promised), `stored.rs` (what the store
+//! alone can tell), `board.rs` (who waits for what), `calendar.rs` (whether the date is believed), `backend.rs` (the API's seam).
 
 mod backend;
 mod board;
+mod calendar;
 mod disperse;
+mod heal;
+mod holder;
 mod perform;
 mod read;
 mod serve;
 mod stored;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use attest::{CommitteeFile, SecretKey, Submission, SubmissionSignature};
+use attest::{CommitteeFile, RollupId, SecretKey, Submission, SubmissionSignature};
 use bytes::Bytes;
 use dac_node_coding::Coder;
 use fpga_hash::Hasher;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::compute::ComputePool;
-use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet};
+use crate::config::HealConfig;
+use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
 use crate::hash_engine::HashEngine;
 use crate::message::{Control, OpenId};
 use crate::metrics::Meter;
 use crate::net::{Network, NetworkEvent};
-use crate::service::{Reason, Refusal};
+use crate::service::{Reason, Refusal, RollupPolicy};
 use crate::store::ShardStore;
 
 use board::Board;
+use calendar::Calendar;
+use heal::Heal;
 use read::Reader;
+
+pub use holder::{Holder, HolderError};
 
 /// Results of heavy work that may wait for the node's task.
 const COMPLETIONS_MAX: usize = 4096;
@@ -62,8 +72,10 @@ pub struct NodeParts {
     pub engine: EngineConfig,
     /// Its committee, as the file states it.
     pub committee_file: CommitteeFile,
-    /// Its signing key. Never leaves the node's task.
-    pub secret: SecretKey,
+    /// Where its epoch stands.
+    pub term: Term,
+    /// Its signing key. Never leaves the node's task and the signature thread.
+    pub secret: Arc<SecretKey>,
     /// Its edge towards the other members.
     pub network: Network,
     /// What comes in there.
@@ -76,6 +88,10 @@ pub struct NodeParts {
     pub compute: ComputePool,
     /// Its clocks.
     pub clock: Arc<dyn Clock>,
+    /// How it keeps what it promised.
+    pub heal: HealConfig,
+    /// How far ahead of what it knows the calendar is believed when something is to be dropped.
+    pub clock_step: Duration,
 }
 
 /// Why a node stopped.
@@ -89,8 +105,12 @@ pub enum NodeError {
     Task(String),
 }
 
-/// A request of the API to the node's task.
+/// A request of the API, or of whoever follows L1, to the node's task.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost all are submissions; a box for each would cost an allocation"
+)]
 enum Request {
     Submit {
         submission: Submission,
@@ -99,13 +119,24 @@ enum Request {
         facts: Facts,
         reply: oneshot::Sender<Result<attest::BatchId, Refusal>>,
     },
+    Term(Term),
+    Rollups(BTreeMap<RollupId, RollupPolicy>),
+}
+
+/// What submissions are checked against before their bytes are read; the engine checks again.
+#[derive(Clone, Debug)]
+struct Gate {
+    engine: EngineConfig,
+    term: Term,
 }
 
 /// What every part of the node shares.
 #[derive(Debug)]
 struct Shared {
+    /// As the node was started; rollups may have changed since: see `gate`.
     engine: EngineConfig,
-    committee_file: CommitteeFile,
+    gate: RwLock<Arc<Gate>>,
+    committee_file: Arc<CommitteeFile>,
     coder: Coder,
     network: Network,
     store: Arc<dyn ShardStore>,
@@ -117,10 +148,19 @@ struct Shared {
     clock: Arc<dyn Clock>,
     board: Board,
     reader: Reader,
+    heal: Heal,
     meter: Meter,
     requests: mpsc::Sender<Request>,
     in_flight: watch::Sender<(usize, u64)>,
     stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// What this node serves from.
+    fn holder(&self) -> Holder<'_> {
+        let Shared { store, coder, hasher, engine, .. } = self;
+        Holder { store: &**store, coder, hasher: &**hasher, seat: engine.seat }
+    }
 }
 
 /// A running node as its API and its owner see it. Clones share it.
@@ -152,6 +192,8 @@ impl Node {
         let (requests, requests_receiver) = mpsc::channel(REQUESTS_MAX);
         let (completions, completions_receiver) = mpsc::channel(COMPLETIONS_MAX);
         let seat = parts.engine.seat;
+        let known = newest_acceptance(&*parts.store);
+        let calendar = Calendar::new(known, parts.clock_step, parts.clock.now());
         let shared = Arc::new(Shared {
             coder,
             network: parts.network,
@@ -162,16 +204,19 @@ impl Node {
             clock: parts.clock,
             board: Board::default(),
             reader: Reader::default(),
+            heal: Heal::new(parts.heal, thresholds.members()),
             meter: Meter::new(seat),
             requests,
             in_flight: watch::channel((0, 0)).0,
             stopping: watch::channel(false).0,
-            committee_file: parts.committee_file,
+            committee_file: Arc::new(parts.committee_file),
+            gate: RwLock::new(Arc::new(Gate { engine: parts.engine.clone(), term: parts.term.clone() })),
             engine: parts.engine.clone(),
         });
+        heal::start(&shared, &completions);
         let worker = Worker {
             engine: Engine::new(parts.engine),
-            secret: Arc::new(parts.secret),
+            secret: parts.secret,
             shared: shared.clone(),
             completions,
             tickets: HashMap::new(),
@@ -180,9 +225,11 @@ impl Node {
             traffic: HashMap::new(),
             traffic_order: Default::default(),
             faults: HashMap::new(),
+            calendar,
             stage_times: HashMap::new(),
         };
-        let task = tokio::spawn(worker.run(requests_receiver, completions_receiver, parts.events));
+        let task =
+            tokio::spawn(worker.run(parts.term, requests_receiver, completions_receiver, parts.events));
         Node { handle: NodeHandle { shared }, task }
     }
 
@@ -223,6 +270,24 @@ impl NodeHandle {
         self.shared.engine.seat
     }
 
+    /// Its epoch.
+    pub fn epoch(&self) -> attest::Epoch {
+        self.shared.engine.committee.epoch()
+    }
+
+    /// Tells the node where its epoch stands. The API knows when this returns; the engine hears of it next.
+    pub async fn set_term(&self, term: Term) {
+        self.shared.change_gate(|gate| gate.term = term.clone());
+        // A stopped node needs no term.
+        let _stopped = self.shared.requests.send(Request::Term(term)).await;
+    }
+
+    /// Tells the node which rollups are served, as [`NodeHandle::set_term`].
+    pub async fn set_rollups(&self, rollups: BTreeMap<RollupId, RollupPolicy>) {
+        self.shared.change_gate(|gate| gate.engine.rollups = rollups.clone());
+        let _stopped = self.shared.requests.send(Request::Rollups(rollups)).await;
+    }
+
     /// Members connected now, this one included; changes can be awaited.
     pub fn connected(&self) -> watch::Receiver<SeatSet> {
         self.shared.network.connected()
@@ -239,6 +304,17 @@ impl NodeHandle {
     }
 }
 
+impl Shared {
+    fn gate(&self) -> Arc<Gate> {
+        self.gate.read().clone()
+    }
+
+    fn change_gate(&self, change: impl FnOnce(&mut Gate)) {
+        let mut gate = self.gate.write();
+        change(Arc::make_mut(&mut gate));
+    }
+}
+
 /// The node's task.
 struct Worker {
     engine: Engine,
@@ -251,6 +327,7 @@ struct Worker {
     traffic: HashMap<OpenId, Arc<Traffic>>,
     traffic_order: std::collections::VecDeque<OpenId>,
     faults: HashMap<u16, (u32, Duration)>,
+    calendar: Calendar,
     /// When the last stage of a batch ended, for the stage histograms.
     stage_times: HashMap<OpenId, f64>,
 }
@@ -270,10 +347,12 @@ enum Completion {
 impl Worker {
     async fn run(
         mut self,
+        term: Term,
         mut requests: mpsc::Receiver<Request>,
         mut completions: mpsc::Receiver<Completion>,
         mut events: mpsc::Receiver<NetworkEvent>,
     ) -> Result<(), NodeError> {
+        self.feed(Event::Term(term));
         let result = self.work(&mut requests, &mut completions, &mut events).await;
         self.shared.network.close().await;
         result
@@ -342,6 +421,8 @@ impl Worker {
                 self.tickets.insert(ticket, reply);
                 self.feed(Event::Submit { ticket, submission, signature, batch, facts });
             }
+            Request::Term(term) => self.feed(Event::Term(term)),
+            Request::Rollups(rollups) => self.feed(Event::Rollups(rollups)),
         }
     }
 
@@ -407,14 +488,30 @@ impl Worker {
         }
     }
 
-    fn prune(&self) {
-        let (store, now) = (self.shared.store.clone(), self.shared.clock.now().unix_seconds);
-        tokio::task::spawn_blocking(move || match store.prune(now) {
+    fn prune(&mut self) {
+        let believed = self.calendar.believe(self.shared.clock.now());
+        if believed.doubted_seconds > 0 {
+            let (doubted_seconds, step) = (believed.doubted_seconds, self.calendar.step());
+            tracing::warn!(
+                doubted_seconds,
+                ?step,
+                "the clock is ahead of what this node knows of the time, or the node was down for long: \
+                 nothing is dropped by it for a day; set the clock if it is wrong"
+            );
+        }
+        let store = self.shared.store.clone();
+        tokio::task::spawn_blocking(move || match store.prune(believed.unix_seconds) {
             Ok(pruned) if pruned != Default::default() => tracing::info!(?pruned, "pruned"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "pruning failed"),
         });
     }
+}
+
+/// The newest time that the store remembers; `None` when it is empty, or does not answer: then nothing is pruned either.
+fn newest_acceptance(store: &dyn ShardStore) -> Option<u64> {
+    let newest = store.recent(1).ok()?.pop()?;
+    store.statement(newest).ok()?.map(|record| record.accepted_at)
 }
 
 /// A store's error as the member's answer.

@@ -115,3 +115,27 @@ fn a_finding_is_the_input_that_panicked() {
     let finding = mutate(&brittle, &[vec![1, 2, 3]], 1, 10_000).expect_err("0xff is tried");
     assert_eq!(finding.input[0], 0xff);
 }
+
+/// libFuzzer's targets are a package of their own, built only with coverage (`cargo xtask fuzz`): a whole second build of
+/// everything. Here their text is compared instead: what they call is in the table of targets, which this build checks.
+#[test]
+fn libfuzzer_targets_are_three_lines_over_the_bodies_of_this_crate() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
+    let manifest =
+        std::fs::read_to_string(format!("{folder}/Cargo.toml")).expect("the package of the targets");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let listed = manifest["bin"].as_array().expect("a list of programs");
+    let listed: Vec<(&str, &str)> =
+        listed.iter().filter_map(|bin| bin["name"].as_str().zip(bin["path"].as_str())).collect();
+    let paths: Vec<String> = TARGETS.iter().map(|target| format!("targets/{}.rs", target.name)).collect();
+    let expected: Vec<(&str, &str)> =
+        TARGETS.iter().map(|target| target.name).zip(paths.iter().map(String::as_str)).collect();
+    assert_eq!(listed, expected);
+    for target in TARGETS {
+        let name = target.name;
+        let text = std::fs::read_to_string(format!("{folder}/targets/{name}.rs")).expect("a target's file");
+        let body = format!("libfuzzer_sys::fuzz_target!(|input: &[u8]| e2e::fuzz::{name}(input));");
+        assert_eq!(text, format!("#![no_main]\n\n{body}\n"));
+    }
+    assert_eq!(std::fs::read_dir(format!("{folder}/targets")).expect("the targets").count(), TARGETS.len());
+}

@@ -1,6 +1,7 @@
 //! Whole copies go at their time, shards stay; and bytes that were cold come back with a later time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use attest::Thresholds;
 use dac_node::clock::ShiftedClock;
@@ -15,6 +16,8 @@ async fn cold_bytes_are_hot_again_after_a_later_submission() {
     let clock = Arc::new(ShiftedClock::default());
     let config = DevnetConfig {
         clock: clock.clone(),
+        // The calendar of these tests jumps, and is right.
+        adjust: |config| config.store.clock_step = Duration::from_secs(86_400),
         ..DevnetConfig::new(Thresholds::new(4, 2, 3).unwrap(), directory.path())
     };
     let devnet = Devnet::start(config.clone()).await.unwrap();

@@ -1,6 +1,7 @@
 //! A batch comes back while any `k` members live: from whole copies, and from shards alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use attest::{BatchId, Thresholds};
 use bytes::Bytes;
@@ -105,6 +106,8 @@ async fn any_three_of_seven_members_give_batches_back_from_copies_and_from_shard
     let clock = Arc::new(ShiftedClock::default());
     let config = DevnetConfig {
         clock: clock.clone(),
+        // The calendar of these tests jumps, and is right.
+        adjust: |config| config.store.clock_step = Duration::from_secs(86_400),
         ..DevnetConfig::new(Thresholds::new(7, 3, 5).unwrap(), directory.path())
     };
     let devnet = Devnet::start(config.clone()).await.unwrap();

@@ -5,12 +5,13 @@
 //! `dac-node-coding`, with nothing but the committee file.
 //!
 //! Terms: a [`Rollup`] builds, signs and posts submissions; an [`Answer`] is a response read to its end; a
-//! [`CommitteeProcess`] is a devnet in a process of its own, for what one process cannot show: being killed, and
-//! metrics that no other committee adds to.
+//! [`CommitteeProcess`] is a devnet in a process of its own, for metrics that no other committee adds to; [`Members`] are
+//! members in a process each, for what happens to processes, disks, clocks and networks.
 
 mod answer;
 mod batch;
 pub mod fuzz;
+pub mod onchain;
 mod process;
 mod rollup;
 pub mod sim;
@@ -18,6 +19,6 @@ mod wait;
 
 pub use answer::{Answer, Certified, metric};
 pub use batch::{noise, real_batch};
-pub use process::{CommitteeProcess, Hello};
+pub use process::{CommitteeProcess, Ended, Faults, Hello, Link, Links, Members, Network, Setup, SmallDisk};
 pub use rollup::{Rollup, Times};
 pub use wait::until;

@@ -91,6 +91,24 @@ impl Rollup {
         Answer::of(named.body(batch.clone())).await
     }
 
+    /// Posts a batch to a member that may be gone, and waits for its certificate.
+    ///
+    /// # Errors
+    /// When there is no whole response.
+    pub async fn try_submit(&self, api: &str, batch: &Bytes, times: Times) -> Result<Answer, reqwest::Error> {
+        let submission = self.submission(batch, times);
+        let named = self.post(api, &submission).header("dac-data-hash", submission.data_hash.to_string());
+        Answer::try_of(named.body(batch.clone())).await
+    }
+
+    /// `GET` of a path of the API of a member that may be gone.
+    ///
+    /// # Errors
+    /// When there is no whole response.
+    pub async fn try_get(&self, api: &str, path: &str) -> Result<Answer, reqwest::Error> {
+        Answer::try_of(self.http.get(format!("{api}{path}"))).await
+    }
+
     /// `GET` of a path of the API.
     pub async fn get(&self, api: &str, path: &str) -> Answer {
         Answer::of(self.http.get(format!("{api}{path}"))).await

@@ -90,6 +90,11 @@ impl Engine {
             let detail = format!("{needed} bytes needed, {} free above the reserve", facts.free_bytes);
             return Err(Refusal::new(Reason::StorageFull, detail));
         }
+        self.check_in_flight(bytes)
+    }
+
+    /// One more exchange of so many bytes, those included whose admission waits for the store.
+    fn check_in_flight(&self, bytes: u64) -> Result<(), Refusal> {
         let (count, in_flight) = self.in_flight();
         let (count_max, bytes_max) = (self.config.batches_in_flight_max, self.config.bytes_in_flight_max);
         if count >= count_max || in_flight.saturating_add(bytes) > bytes_max {
@@ -195,11 +200,8 @@ impl Engine {
             let detail = format!("{opens} other encodings of the same submission were opened");
             return Err(Refusal::new(Reason::Busy, detail));
         }
-        let unsettled = self.batches.len().saturating_sub(self.settled.len());
-        if unsettled >= self.config.batches_in_flight_max {
-            let detail = format!("{unsettled} of {} batches in flight", self.config.batches_in_flight_max);
-            return Err(Refusal::new(Reason::Busy, detail));
-        }
+        self.term.check_open(now)?;
+        self.check_in_flight(open.submission.data_bytes)?;
         let layout = self.layout(&open.submission)?;
         self.authorise(&open.submission, &open.signature, now.unix_seconds)?;
         Ok(layout)

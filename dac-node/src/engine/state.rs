@@ -26,6 +26,8 @@ pub(super) enum Phase {
     Verifying,
     /// Written and synced.
     Persisting,
+    /// Durable; the signature waits for the epoch to begin.
+    Held,
     /// Durable; the signature is being made.
     Signing,
     /// Attested.
@@ -155,6 +157,11 @@ impl Batch {
             && self.certification == Certification::Open
             && !self.votes.contains_key(&seat)
             && !matches!(self.phase, Phase::Refused(_))
+    }
+
+    /// Whether this member attested and no certificate is known or being made.
+    pub(super) fn is_signed_uncertified(&self) -> bool {
+        self.phase == Phase::Signed && self.certification == Certification::Open
     }
 
     /// Who waits for the answer of `seat`.

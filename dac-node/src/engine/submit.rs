@@ -5,7 +5,7 @@ use bytes::Bytes;
 use dac_node_coding::{Layout, PieceRoots};
 
 use super::event::{Facts, Now};
-use super::state::{Coordination, Phase};
+use super::state::{Batch, Coordination, Phase};
 use super::{Effect, Effects, Encoding, Engine};
 use crate::message::{Control, Message, Open, OpenId};
 use crate::service::{Reason, Refusal};
@@ -29,11 +29,14 @@ impl Engine {
             encoding.tickets.push(ticket);
             return;
         }
-        if self.join(&digest, ticket, now, effects) {
+        let cold = facts.stored.is_none() && self.signed_uncertified(&digest);
+        if self.join(&digest, cold, ticket, now, effects) {
             return;
         }
         let admitted = self
-            .authorise(&submission, &signature, now.unix_seconds)
+            .term
+            .check_submission(now)
+            .and_then(|()| self.authorise(&submission, &signature, now.unix_seconds))
             .and_then(|()| self.check_room(&submission, &facts))
             .and_then(|()| self.layout(&submission));
         match admitted {
@@ -41,23 +44,37 @@ impl Engine {
                 effects.push(Effect::Encode { submission: digest, layout, batch: batch.clone() });
                 let started = now.monotonic;
                 let tickets = vec![ticket];
-                self.encoding
-                    .insert(digest, Encoding { submission, signature, batch, layout, tickets, started });
+                let encoding = Encoding { submission, signature, batch, layout, tickets, started, cold };
+                self.encoding.insert(digest, encoding);
             }
             Err(refusal) => effects.push(Effect::Answer { ticket, result: Err(refusal) }),
         }
     }
 
+    /// Whether this member signed such a batch and knows of no certificate.
+    fn signed_uncertified(&self, digest: &SubmissionDigest) -> bool {
+        let known = self.by_submission.get(digest).into_iter().flatten();
+        known.filter_map(|open_id| self.batches.get(open_id)).any(Batch::is_signed_uncertified)
+    }
+
     /// Answers with the batch this member coordinates for the same submission; opens it again for members that have
-    /// not signed when the first attempt ended below quorum.
-    fn join(&mut self, digest: &SubmissionDigest, ticket: u64, now: Now, effects: &mut Effects) -> bool {
+    /// not signed when the first attempt ended below quorum. A batch that is `cold` here, its hot copy gone before the
+    /// quorum was reached, is begun again from the bytes that came: one shard is all that is left of the first attempt.
+    fn join(
+        &mut self,
+        digest: &SubmissionDigest,
+        cold: bool,
+        ticket: u64,
+        now: Now,
+        effects: &mut Effects,
+    ) -> bool {
         let ids = self.by_submission.get(digest).cloned().unwrap_or_default();
         let own = ids.into_iter().find(|id| self.batches.get(id).is_some_and(|b| b.coordination.is_some()));
         let Some(open_id) = own else { return false };
         let answer_timeout = self.config.answer_timeout;
         let Some(batch) = self.batches.get_mut(&open_id) else { return false };
-        if matches!(batch.phase, Phase::Refused(_)) {
-            // The first attempt failed here (a full disk, say): start over.
+        if matches!(batch.phase, Phase::Refused(_)) || (cold && batch.is_signed_uncertified()) {
+            // The first attempt failed here (a full disk, say), or cannot be finished from what is stored: start over.
             self.forget(open_id);
             return false;
         }
@@ -105,6 +122,7 @@ impl Engine {
         let open_id = open.id(committee.domain());
         if let Some(batch) = self.batches.get(&open_id)
             && !matches!(batch.phase, Phase::Refused(_))
+            && !(encoding.cold && batch.is_signed_uncertified())
         {
             // Another coordinator opened the same submission first; this member takes part in that exchange, or has
             // signed already, and still answers its own submitter.

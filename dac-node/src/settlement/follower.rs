@@ -104,9 +104,9 @@ impl Follower {
         result
     }
 
-    /// Pause after a step that failed: doubles with each, up to a minute.
+    /// Pause after a step that failed: doubles with each, up to a minute or 32 periods, whichever is shorter.
     pub fn retry_after(&self) -> Duration {
-        let doubled = self.config.poll_period.saturating_mul(1 << self.failures.min(16));
+        let doubled = self.config.poll_period.saturating_mul(1 << self.failures.min(5));
         doubled.min(PAUSE_MAX.max(self.config.poll_period))
     }
 
@@ -180,6 +180,17 @@ impl Follower {
         let (head, seen) = self.head.as_ref()?;
         let carried = head.timestamp.saturating_add(now.saturating_sub(*seen).as_secs());
         Some(carried.max(self.latest_timestamp))
+    }
+
+    /// The monotonic moment at which the epoch that is active stops being so unless more is heard of L1: the next one
+    /// begins, or the view has become too old. `None` before the first step.
+    pub fn until(&self, now: Duration) -> Option<Duration> {
+        let ((head, seen), last) = (self.head.as_ref()?, self.checkpoint()?);
+        let time = self.l1_time(now)?;
+        let too_old = last.block.timestamp.saturating_add(self.config.announcement_delay_seconds);
+        let begins = last.view.epochs().values().map(|entry| entry.activates_at);
+        let next = begins.filter(|at| *at > time).min().unwrap_or(u64::MAX).min(too_old);
+        Some(seen.saturating_add(Duration::from_secs(next.saturating_sub(head.timestamp))))
     }
 
     /// Which epoch may be attested under.

@@ -30,13 +30,16 @@ use fpga_hash::Hasher;
 
 use super::commit::{Done, GroupLimits, Request, Task, Writer};
 use super::files::{Directory, RealDirectory};
-use super::metadata::backend::Ballast;
+use super::metadata::backend::{Ballast, METADATA_NAME};
 use super::metadata::{Metadata, damaged};
 use super::poison::Poison;
 use super::recovery::{Damage, Recovered, recover};
 use super::segment::{SegmentFiles, SegmentWriter};
 use super::space::SpaceMeter;
-use super::{ContentInfo, ContentKey, Error, NewContent, Pruned, ShardStore, Space, StatementRecord};
+use super::{
+    CertificatePage, ContentInfo, ContentKey, Error, NewContent, Pruned, RestoredContent, ShardStore, Space,
+    StatementRecord,
+};
 
 pub use config::{DiskStoreConfig, OnDamage};
 
@@ -58,7 +61,7 @@ impl DiskStore {
     /// Opens the store in a directory of the file system, which is made when it is missing, and locks it.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::Version`], [`Error::Corrupt`] (with [`OnDamage::Refuse`]), [`Error::Metadata`].
+    /// [`Error::Locked`], [`Error::Version`], [`Error::Corrupt`] (see [`OnDamage`]), [`Error::Metadata`].
     pub fn open(path: &Path, config: &DiskStoreConfig) -> Result<Self, Error> {
         Self::open_on(Arc::new(RealDirectory::open(path)?), config)
     }
@@ -86,8 +89,13 @@ impl DiskStore {
         )?);
         let files = Arc::new(SegmentFiles::new(Arc::clone(&directory), config.open_files_max));
         let Recovered { rows, segment_next, damage } = recover(&files, &metadata)?;
-        if let (OnDamage::Refuse, Some(first)) = (config.on_damage, damage.first()) {
-            return Err(first.clone().into());
+        let refused = damage.iter().find(|found| match config.on_damage {
+            OnDamage::Refuse => true,
+            OnDamage::Repair => found.segment == METADATA_NAME,
+            OnDamage::Serve => false,
+        });
+        if let Some(refused) = refused {
+            return Err(refused.clone().into());
         }
         let segments = SegmentWriter::new(Arc::clone(&files), rows, segment_next, config.segment_bytes);
         let space = Arc::new(SpaceMeter {
@@ -204,8 +212,27 @@ impl ShardStore for DiskStore {
     }
 
     fn put_certificate(&self, id: BatchId, certificate: &[u8]) -> Result<(), Error> {
-        let signers = Certificate::decode_strict(certificate)?.signers.count();
-        self.perform(Task::Certificate { id, bytes: certificate.to_vec(), signers }).map(|_| ())
+        let decoded = Certificate::decode_strict(certificate)?;
+        let (signers, retain_until) = (decoded.signers.count(), decoded.statement.retain_until);
+        self.perform(Task::Certificate { id, bytes: certificate.to_vec(), signers, retain_until }).map(|_| ())
+    }
+
+    fn restore(&self, content: RestoredContent) -> Result<(), Error> {
+        content.assert_consistent();
+        self.perform(Task::Restore { content: Box::new(content) }).map(|_| ())
+    }
+
+    fn contents_after(
+        &self,
+        after: Option<ContentKey>,
+        limit: usize,
+    ) -> Result<Vec<(ContentKey, ContentInfo)>, Error> {
+        let rows = self.look_up(|metadata| metadata.contents_after(after, limit))?;
+        rows.into_iter().map(|(key, row)| Ok((key, row.info()?))).collect()
+    }
+
+    fn certificates_since(&self, from: u64, live_at: u64, limit: usize) -> Result<CertificatePage, Error> {
+        self.look_up(|metadata| metadata.certificates_since(from, live_at, limit))
     }
 
     fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {

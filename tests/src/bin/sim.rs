@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use e2e::sim::{Medium, Options, Report, run, sweep};
+use e2e::sim::{Medium, Options, Report, run_twice, sweep};
 
 /// Runs whole committees under seeds, and says which seed broke a promise.
 #[derive(Debug, Parser)]
@@ -59,12 +59,17 @@ fn main() -> ExitCode {
     });
     let options = Options { trace: cli.trace, medium };
     if let (Some(seed), true) = (cli.seed, cli.trace) {
-        let outcome = run(seed, &options);
-        println!("seed {seed}: {} lines, trace {:016x}", outcome.lines, outcome.trace);
-        return ExitCode::SUCCESS;
+        return match run_twice(seed, &options) {
+            Ok(outcome) => {
+                println!("seed {seed}, twice: {} lines, trace {:016x}", outcome.lines, outcome.trace);
+                ExitCode::SUCCESS
+            }
+            Err(what) => {
+                println!("seed {seed}: {what}");
+                ExitCode::FAILURE
+            }
+        };
     }
-    // The words of a violation are in the report.
-    std::panic::set_hook(Box::new(|_| {}));
     let (from, count) = cli.seed.map_or((cli.from, cli.seeds), |seed| (seed, 1));
     let threads =
         cli.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);

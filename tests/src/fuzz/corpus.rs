@@ -11,7 +11,7 @@ use attest::{
 };
 use bytes::Bytes;
 use dac_node::engine::SeatSet;
-use dac_node::message::{Control, Message, No, Open, OpenId, Read, Vote, Want};
+use dac_node::message::{Control, Message, No, Open, OpenId, Question, Read, Reply, Vote, Want};
 use dac_node::service::{Reason, Refusal};
 use dac_node_coding::Piece;
 use fpga::link::Frame;
@@ -135,6 +135,15 @@ fn messages() -> Vec<Message> {
         Message::Lack(open_id, 1),
         Message::Read(read),
         Message::ReadEnd(9, 1),
+        Message::Ask(9, Question::CertificatesSince(7)),
+        Message::Ask(9, Question::Certificates(vec![BatchId([6; 32])])),
+        Message::Ask(9, Question::PieceRoots(BatchId([6; 32]), 1)),
+        Message::Ask(9, Question::Leaf(BatchId([6; 32]), 1, 2)),
+        Message::Reply(9, Reply::CertificatesSince { ids: vec![BatchId([6; 32])], next: 8, more: true }),
+        Message::Reply(9, Reply::Certificates(vec![vec![1; 40]])),
+        Message::Reply(9, Reply::PieceRoots(vec![2; 64])),
+        Message::Reply(9, Reply::Leaf(vec![3; 64], vec![[4; 32]; 3])),
+        Message::Reply(9, Reply::NotHere),
     ]
 }
 

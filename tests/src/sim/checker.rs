@@ -3,9 +3,10 @@
 //! Signed implies present: a member asks for a signature only when its disk has the statement, the right bytes and the
 //! right shard, and they are there after every crash. Certified implies retrievable: enough honest members signed that
 //! the batch decodes from their disks when any `q - k` signers are gone. Stored implies kept: a certificate whose sync was
-//! reported is there after every crash.
+//! reported is there after every crash, whoever signed it. Kept implies authorised: what an honest member writes is a
+//! submission that the rollup made.
 //!
-//! Incremental: what was looked at is looked at again only when its disk went through a crash.
+//! Incremental: what was looked at is looked at again only when its disk went through a crash, and once more at the end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use attest::{BatchId, Certificate, Committee};
 use bytes::Bytes;
 use dac_node::message::OpenId;
-use dac_node::store::{ContentKey, NewContent};
+use dac_node::store::{ContentKey, NewContent, StatementRecord};
 use dac_node_coding::{Piece, decode_stripe};
 use parity_scale_codec::Encode;
 use rand::seq::IndexedRandom;
@@ -28,6 +29,8 @@ use super::pure::{Truth, checked_certificate, coder, hasher, truth};
 #[derive(Debug)]
 pub(super) struct Checker {
     committee: Arc<Committee>,
+    /// All that the rollup asked for in this run.
+    authorised: Vec<&'static Request>,
     /// Contents that exist, recomputed from their bytes.
     truths: HashMap<ContentKey, Rc<Truth>>,
     /// Exchanges with a right encoding: nobody may call them wrong.
@@ -37,21 +40,24 @@ pub(super) struct Checker {
     stored: BTreeSet<(u16, BatchId)>,
     /// Promises to look at.
     signed_fresh: Vec<(u16, BatchId)>,
+    stored_fresh: Vec<(u16, BatchId)>,
     certificates_fresh: Vec<Certificate>,
     /// Latest time at which a member pruned its disk, by its own clock.
     pruned: BTreeMap<u16, u64>,
 }
 
 impl Checker {
-    pub(super) fn new(committee: Arc<Committee>) -> Checker {
+    pub(super) fn new(committee: Arc<Committee>, authorised: Vec<&'static Request>) -> Checker {
         Checker {
             committee,
+            authorised,
             truths: HashMap::new(),
             honest_opens: BTreeSet::new(),
             signed: BTreeSet::new(),
             certificates: BTreeMap::new(),
             stored: BTreeSet::new(),
             signed_fresh: Vec::new(),
+            stored_fresh: Vec::new(),
             certificates_fresh: Vec::new(),
             pruned: BTreeMap::new(),
         }
@@ -86,6 +92,21 @@ impl Checker {
         self.truths.insert(content.key, truth);
     }
 
+    /// An honest member wants to keep this statement: a rollup must have asked for it, in these words.
+    pub(super) fn on_statement(&self, seat: u16, record: &StatementRecord) {
+        let StatementRecord { statement, deadline, submission_signature, .. } = record;
+        let made = |request: &&Request| {
+            let asked = &request.submission;
+            asked.statement(&self.committee, statement.data_root, statement.shards_root) == *statement
+                && (asked.deadline, request.signature) == (*deadline, *submission_signature)
+        };
+        assert!(
+            self.authorised.iter().any(made),
+            "seat {seat} keeps {}, for which nobody asked",
+            record.batch_id
+        );
+    }
+
     /// An honest member's engine asked for this signature.
     pub(super) fn on_sign(&mut self, seat: u16, batch_id: BatchId) {
         self.signed.insert((seat, batch_id));
@@ -104,6 +125,7 @@ impl Checker {
     /// An honest member was told that this certificate is durable.
     pub(super) fn on_certificate_stored(&mut self, seat: u16, batch_id: BatchId) {
         self.stored.insert((seat, batch_id));
+        self.stored_fresh.push((seat, batch_id));
     }
 
     /// A member dropped what was over at this time.
@@ -112,34 +134,47 @@ impl Checker {
         *last = (*last).max(unix_seconds);
     }
 
-    /// Whether some member dropped hot copies that were kept until then.
-    pub(super) fn has_pruned_since(&self, hot_until: u64) -> bool {
-        self.pruned.values().any(|at| *at > hot_until)
-    }
-
     /// A disk went through a crash: all its promises count as new.
     pub(super) fn on_crash(&mut self, seat: u16) {
         self.signed_fresh.extend(self.signed.iter().filter(|(signer, _)| *signer == seat));
+        self.stored_fresh.extend(self.stored.iter().filter(|(keeper, _)| *keeper == seat));
+    }
+
+    /// Every promise of the run is looked at once more, and with every member up none is left over.
+    pub(super) fn check_all(&mut self, members: &[Member], rng: &mut ChaCha8Rng) {
+        self.signed_fresh = self.signed.iter().copied().collect();
+        self.stored_fresh = self.stored.iter().copied().collect();
+        self.certificates_fresh = self.certificates.values().flatten().cloned().collect();
+        self.check(members, rng);
+        assert!(
+            self.signed_fresh.is_empty()
+                && self.stored_fresh.is_empty()
+                && self.certificates_fresh.is_empty(),
+            "promises that could not be looked at: {:?} {:?}, {} certificates",
+            self.signed_fresh,
+            self.stored_fresh,
+            self.certificates_fresh.len()
+        );
     }
 
     /// Looks at every promise that was made or put at risk since the last time.
     pub(super) fn check(&mut self, members: &[Member], rng: &mut ChaCha8Rng) {
-        if self.signed_fresh.is_empty() && self.certificates_fresh.is_empty() {
-            return;
-        }
-        let mut later = Vec::new();
-        for (seat, batch_id) in std::mem::take(&mut self.signed_fresh) {
-            let member = &members[usize::from(seat)];
-            if member.disk.is_open() {
-                self.check_signature(member, batch_id);
-            } else {
-                later.push((seat, batch_id));
-            }
-        }
+        let open = |(seat, _): &(u16, BatchId)| members[usize::from(*seat)].disk.is_open();
+        let (signed, later) = std::mem::take(&mut self.signed_fresh).into_iter().partition(open);
         self.signed_fresh = later;
-        for certificate in std::mem::take(&mut self.certificates_fresh) {
-            self.check_certificate(&certificate, members, rng);
+        let (stored, later) = std::mem::take(&mut self.stored_fresh).into_iter().partition(open);
+        self.stored_fresh = later;
+        let (signed, stored): (Vec<_>, Vec<_>) = (signed, stored);
+        for (seat, batch_id) in signed {
+            self.check_signature(&members[usize::from(seat)], batch_id);
         }
+        for (seat, batch_id) in stored {
+            self.check_stored(&members[usize::from(seat)], batch_id);
+        }
+        let certificates = std::mem::take(&mut self.certificates_fresh);
+        let looked_at = |certificate: &Certificate| !self.check_certificate(certificate, members, rng);
+        let later = certificates.into_iter().filter(looked_at).collect();
+        self.certificates_fresh = later;
     }
 
     fn check_signature(&self, member: &Member, batch_id: BatchId) {
@@ -147,10 +182,14 @@ impl Checker {
         if let Err(what) = self.look(member, batch_id) {
             panic!("seat {seat} signed {batch_id}, and its disk does not hold it: {what}");
         }
-        if self.stored.contains(&(seat, batch_id)) {
-            let kept = member.disk.store().certificate(batch_id).ok().flatten();
-            assert!(kept.is_some(), "seat {seat} lost the certificate of {batch_id}");
-        }
+    }
+
+    fn check_stored(&self, member: &Member, batch_id: BatchId) {
+        let seat = member.seat();
+        let kept = member.disk.store().certificate(batch_id).ok().flatten();
+        let kept = kept.unwrap_or_else(|| panic!("seat {seat} lost the certificate of {batch_id}"));
+        let known = self.certificates[&batch_id].iter().any(|certificate| certificate.encode() == kept);
+        assert!(known, "seat {seat} keeps another certificate of {batch_id} than it was given");
     }
 
     /// Whether a disk has statement, bytes and the right shard of a batch; what it lacks, otherwise.
@@ -181,13 +220,14 @@ impl Checker {
         Ok(())
     }
 
-    /// At least `q` less the liars signed and hold their shards, and `k` of them, drawn by lot, give the batch.
-    fn check_certificate(&self, certificate: &Certificate, members: &[Member], rng: &mut ChaCha8Rng) {
+    /// Every honest signer signed and holds its shard, and `k` of them, drawn by lot, give the batch. A certificate has
+    /// `q` signers and a run at most `q - k` liars, so there are `k` of them. False while too few of them are up.
+    fn check_certificate(&self, certificate: &Certificate, members: &[Member], rng: &mut ChaCha8Rng) -> bool {
         let batch_id = certificate.batch_id();
         let checked = checked_certificate(&certificate.encode(), &self.committee);
         let checked = checked.expect("only a certificate that verifies is stored");
         let thresholds = self.committee.thresholds();
-        let (k, q) = (usize::from(thresholds.minimum_shards()), usize::from(thresholds.quorum()));
+        let k = usize::from(thresholds.minimum_shards());
         let signers = checked.signers().iter().map(|seat| &members[usize::from(seat.0)]);
         let honest: Vec<&Member> = signers.filter(|member| member.is_honest()).collect();
         for member in &honest {
@@ -201,15 +241,13 @@ impl Checker {
                 "seat {seat} lacks {batch_id}"
             );
         }
-        let lost_max = q - k;
-        let lying = checked.signers().len() - honest.len();
-        let left = honest.len() + lying - lost_max;
-        assert!(lying <= lost_max && left >= k, "{} honest signers of {batch_id}", honest.len());
         let open: Vec<&Member> = honest.into_iter().filter(|member| member.disk.is_open()).collect();
-        if open.len() >= k {
-            let chosen: Vec<&Member> = open.choose_multiple(rng, k).copied().collect();
-            self.retrieve(&chosen, batch_id);
+        if open.len() < k {
+            return false;
         }
+        let chosen: Vec<&Member> = open.choose_multiple(rng, k).copied().collect();
+        self.retrieve(&chosen, batch_id);
+        true
     }
 
     /// Rebuilds a batch from the shards of some disks alone, checking every piece.

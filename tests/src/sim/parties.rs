@@ -77,8 +77,8 @@ pub(super) fn config(committee: &Arc<Committee>, seat: u16, seed: u64) -> Engine
         names: Vec::new(),
         rollups: [(ROLLUP, policy())].into(),
         batch_bytes_max: 8 << 20,
-        batches_in_flight_max: 64,
-        bytes_in_flight_max: 64 << 20,
+        batches_in_flight_max: Limits::WIDE.batches,
+        bytes_in_flight_max: Limits::WIDE.bytes,
         piece_timeout: Duration::from_millis(250),
         piece_timeout_max: Duration::from_secs(1),
         give_up_after: Duration::from_secs(5),
@@ -87,6 +87,23 @@ pub(super) fn config(committee: &Arc<Committee>, seat: u16, seed: u64) -> Engine
         takeover_after: Duration::from_secs(2),
         dispersal: Dispersal::Coded,
         seed: seed ^ u64::from(seat) << 48,
+    }
+}
+
+/// What a member may have in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) batches: usize,
+    pub(super) bytes: u64,
+}
+
+impl Limits {
+    /// More than any run asks for.
+    pub(super) const WIDE: Limits = Limits { batches: 64, bytes: 64 << 20 };
+
+    /// A configuration with these limits.
+    pub(super) fn apply(self, config: EngineConfig) -> EngineConfig {
+        EngineConfig { batches_in_flight_max: self.batches, bytes_in_flight_max: self.bytes, ..config }
     }
 }
 

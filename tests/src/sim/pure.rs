@@ -70,9 +70,13 @@ pub(super) fn hasher() -> &'static dyn Hasher {
 }
 
 pub(super) fn coder(layout: &Layout) -> Coder {
-    let shape = (layout.members(), layout.minimum_shards());
-    let make = || Coder::new(shape.0, shape.1).expect("the layout was made with the same numbers");
-    remembered(|memory| &mut memory.coders, shape, make)
+    coder_of(layout.members(), layout.minimum_shards())
+}
+
+/// The coder of a committee with these thresholds.
+pub(super) fn coder_of(members: u16, minimum_shards: u16) -> Coder {
+    let make = || Coder::new(members, minimum_shards).expect("thresholds of a committee");
+    remembered(|memory| &mut memory.coders, (members, minimum_shards), make)
 }
 
 /// Roots of all pieces of the right encoding.

@@ -1,18 +1,20 @@
 //! Reads: what members serve from their disks, and what a reader makes of it.
 //!
-//! As `dac_node::node` does it: pieces are checked before they leave and when they arrive, and a stripe is decoded from
-//! `k` of them. Here the reader also knows the batch, and looks whether it got those bytes.
+//! What leaves a disk leaves through the node's own [`Holder`], checked. What arrives is checked and decoded from `k` pieces
+//! as in `dac_node::node`, whose reader waits for its peers in real time. Here the reader also knows the batch, and looks
+//! whether it got those bytes.
 
 use attest::{BatchId, ShardsRoot};
 use bytes::Bytes;
 use dac_node::engine::SeatSet;
 use dac_node::message::{Message, Read};
+use dac_node::node::Holder;
 use dac_node::store::ContentKey;
-use dac_node_coding::{CheckedPiece, Layout, Piece, decode_stripe, verify_stripe_data};
+use dac_node_coding::{CheckedPiece, Layout, Piece, decode_stripe};
 use rand::Rng;
 
 use super::member::Member;
-use super::pure::{coder, hasher};
+use super::pure::{coder, coder_of, hasher};
 use super::world::World;
 
 /// One stripe on its way to a reader.
@@ -26,40 +28,25 @@ pub(super) struct Reading {
     pieces: Vec<CheckedPiece>,
 }
 
-/// Pieces of one stripe of a stored batch that the asker does not have: the member's own, then others of the hot copy.
+/// Pieces of one stripe of a stored batch that the asker does not have, as the node serves them.
 pub(super) fn stored_pieces(member: &Member, batch_id: BatchId, ask: (u32, SeatSet, u16)) -> Vec<Piece> {
-    let ((stripe, held, count), own) = (ask, member.seat());
-    let store = member.disk.store();
-    let record = store.statement(batch_id).expect("a simulated store answers");
-    let Some(key) = record.map(|record| record.content_key()) else { return Vec::new() };
-    let roots = store.piece_roots(&key).expect("a simulated store answers");
-    let Some(roots) = roots.filter(|roots| stripe < roots.layout().stripes()) else { return Vec::new() };
-    let (layout, paths, count) = (*roots.layout(), roots.paths(stripe, hasher()), usize::from(count));
-    let mut pieces = Vec::new();
-    if let Some(bytes) = store.read_piece(&key, stripe).expect("a stripe of the layout")
-        && !held.contains(own)
-        && count > 0
-    {
-        pieces.push(Piece { stripe, index: own, bytes, path: paths.path(own) });
-    }
-    if pieces.len() < count
-        && let Some(data) = hot_stripe(member, &key, &layout, stripe)
-    {
-        let encoded = coder(&layout).encode_stripe(&layout, stripe, &data);
-        let others = (0..layout.members()).filter(|index| *index != own && !held.contains(*index));
-        pieces.extend(others.take(count - pieces.len()).map(|index| encoded.piece(index, &paths)));
-    }
-    pieces
+    let (stripe, held, count) = ask;
+    let pieces = with_holder(member, |holder| holder.pieces(&batch_id, stripe, &held, count));
+    pieces.expect("a simulated disk keeps what was synced")
 }
 
-/// One stripe of the hot copy, checked as the node checks it.
-fn hot_stripe(member: &Member, key: &ContentKey, layout: &Layout, stripe: u32) -> Option<Bytes> {
-    let store = member.disk.store();
-    let range = layout.stripe_range(stripe);
-    let data = store.read_hot(key, range.start as u64..range.end as u64).expect("a range of the layout")?;
-    let roots = store.piece_roots(key).expect("a simulated store answers")?;
-    let checked = verify_stripe_data(layout, stripe, data, &roots, hasher());
-    Some(checked.expect("a simulated disk keeps what was synced").data().clone())
+fn with_holder<T>(member: &Member, work: impl FnOnce(Holder<'_>) -> T) -> T {
+    let thresholds = member.config.committee.thresholds();
+    let coder = coder_of(thresholds.members(), thresholds.minimum_shards());
+    let (store, seat) = (member.disk.store(), member.seat());
+    work(Holder { store, coder: &coder, hasher: hasher(), seat })
+}
+
+/// One stripe of the hot copy, as the node reads it.
+fn hot_stripe(member: &Member, key: &ContentKey, stripe: u32) -> Option<Bytes> {
+    let roots = member.disk.store().piece_roots(key).expect("a simulated store answers")?;
+    let data = with_holder(member, |holder| holder.hot_stripe(key, &roots, stripe));
+    data.expect("a simulated disk keeps what was synced")
 }
 
 impl World {
@@ -73,7 +60,7 @@ impl World {
         let expected = batch.slice(layout.stripe_range(stripe));
         let member = &self.members[usize::from(seat)];
         let known = member.disk.store().statement(batch_id).expect("a simulated store answers").is_some();
-        if known && let Some(found) = hot_stripe(member, &key, &layout, stripe) {
+        if known && let Some(found) = hot_stripe(member, &key, stripe) {
             assert_eq!(found, expected, "seat {seat} read wrong bytes of {batch_id} from its hot copy");
             self.tally.reads += 1;
         }

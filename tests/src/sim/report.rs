@@ -31,6 +31,10 @@ pub struct Tally {
     pub certified: u64,
     /// Most exchanges in flight at one member.
     pub in_flight_most: u64,
+    /// Steps after which a member had as many exchanges in flight as it may.
+    pub limits_reached: u64,
+    /// Steps after which a member had as many bytes in flight as it may.
+    pub bytes_limits_reached: u64,
     /// Longest time from an honest submission that had to be certified to its certificate, simulated milliseconds.
     pub certified_after_ms_most: u64,
 }
@@ -50,6 +54,8 @@ impl Tally {
         self.refusals += other.refusals;
         self.dropped += other.dropped;
         self.certified += other.certified;
+        self.limits_reached += other.limits_reached;
+        self.bytes_limits_reached += other.bytes_limits_reached;
         self.in_flight_most = self.in_flight_most.max(other.in_flight_most);
         self.certified_after_ms_most = self.certified_after_ms_most.max(other.certified_after_ms_most);
     }

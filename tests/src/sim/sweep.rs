@@ -1,8 +1,9 @@
 //! Many seeds on several threads; the first violations, and what was counted.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use serde::Serialize;
 
@@ -32,13 +33,33 @@ pub struct Report {
     pub violations: Vec<Violation>,
 }
 
-/// Runs a seed twice and compares the traces.
+thread_local! {
+    /// Whether this thread's panics are violations, whose words go into a report.
+    static SWEEPS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the panics of sweeping threads off standard error; all others are told as ever.
+fn quieten() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !SWEEPS.get() {
+                told(panic);
+            }
+        }));
+    });
+}
+
+/// Runs a seed twice and compares the traces; only the first of them is printed, if any is.
 ///
 /// # Errors
 /// What was violated, in words.
 pub fn run_twice(seed: u64, options: &Options) -> Result<Outcome, String> {
-    let once = || catch_unwind(AssertUnwindSafe(|| run(seed, options))).map_err(|panic| words(&*panic));
-    let (first, second) = (once()?, once()?);
+    let once = |options: &Options| {
+        catch_unwind(AssertUnwindSafe(|| run(seed, options))).map_err(|panic| words(&*panic))
+    };
+    let (first, second) = (once(options)?, once(&Options { trace: false, ..*options })?);
     if first != second {
         return Err(format!("two runs differ: {first:?} and {second:?}"));
     }
@@ -55,7 +76,9 @@ pub fn sweep(
 ) -> Report {
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let report = Mutex::new(Report::default());
+    quieten();
     let work = || {
+        SWEEPS.set(true);
         loop {
             let offset = next.fetch_add(1, Ordering::Relaxed);
             let enough =

@@ -22,7 +22,7 @@ use super::disk::{Medium, Synced};
 use super::liar::{Habit, Liar};
 use super::member::Member;
 use super::network::Network;
-use super::parties::{Request, committee, config};
+use super::parties::{Limits, Request, committee, config};
 use super::queue::{Job, What};
 use super::report::Tally;
 use super::trace::Trace;
@@ -49,17 +49,18 @@ pub(super) struct World {
 }
 
 impl World {
-    /// `n` members with thresholds `k` and `q`, some of them liars, not connected yet.
+    /// `n` members with thresholds `k` and `q`, some of them liars, not connected yet, and what the rollup will ask for.
     pub(super) fn new(
         (n, k, q): (u16, u16, u16),
         medium: Medium,
         liars: &BTreeMap<u16, Habit>,
-        seed: u64,
-        loud: bool,
+        given: &[&'static Request],
+        limits: Limits,
+        (seed, loud): (u64, bool),
     ) -> World {
         let committee = committee(n, k, q);
         let member = |seat| {
-            let mut member = Member::new(config(&committee, seat, seed), medium);
+            let mut member = Member::new(limits.apply(config(&committee, seat, seed)), medium);
             member.liar = liars.get(&seat).map(|habit| Liar::new(*habit));
             if liars.get(&seat).is_some_and(|habit| !habit.has_engine()) {
                 member.engine = None;
@@ -68,7 +69,7 @@ impl World {
         };
         World {
             members: (0..n).map(member).collect(),
-            checker: Checker::new(committee.clone()),
+            checker: Checker::new(committee.clone(), given.to_vec()),
             committee,
             network: Network::healthy(),
             trace: Trace::new(loud),

@@ -104,6 +104,32 @@ fn the_same_bytes_with_other_times_are_another_statement_without_new_pieces() {
     cluster.assert_at_rest();
 }
 
+/// Seed 4500 of the simulator: a batch stayed below quorum until its hot copies ended. Its submitter brought the bytes
+/// again, the coordinator joined them to its first attempt, and had nothing but one shard to send.
+#[test]
+fn bytes_brought_again_begin_anew_when_the_hot_copy_ended_below_quorum() {
+    for (seat, away) in [(0, [1, 2, 3]), (1, [2, 3, 3])] {
+        let mut cluster = Cluster::new((4, 2, 3), 6);
+        let request = Request::random(6, 70_000);
+        let away: std::collections::BTreeSet<u16> = away.into();
+        away.iter().for_each(|seat| cluster.crash(*seat));
+        cluster.submit(0, &request);
+        cluster.settle();
+        away.iter().for_each(|seat| cluster.restart(*seat));
+        // As `facts` would say it once the hot copy was pruned.
+        let facts = crate::engine::Facts { free_bytes: u64::MAX, ..Default::default() };
+        let Request { submission, signature, batch } = request;
+        let event = crate::engine::Event::Submit { ticket: 99, submission, signature, batch, facts };
+        let written = cluster.log.persisted_contents[&seat];
+        cluster.happens(seat, event);
+        cluster.settle();
+        assert_eq!(cluster.log.persisted_contents[&seat], written + 1, "the bytes that came were used");
+        let batch_id = *cluster.log.answers[&99].as_ref().unwrap();
+        assert_eq!(cluster.certified_at(&batch_id), [0, 1, 2, 3]);
+        cluster.assert_at_rest();
+    }
+}
+
 #[test]
 fn every_waiting_submitter_is_answered_when_the_member_stops() {
     let mut cluster = Cluster::new((4, 2, 3), 5);

@@ -6,6 +6,9 @@ pub enum OnDamage {
     /// Refuse to open, with the first damage.
     #[default]
     Refuse,
+    /// Open with damaged segments, as [`OnDamage::Serve`]: a scrub repairs them from the other members. Refuse a database
+    /// that had to be repaired: statements may be missing, and only a person can tell what became of them.
+    Repair,
     /// Open, log each damage as an error, list it in [`DiskStore::damage`](super::DiskStore::damage); reads of it fail
     /// with [`Error::Corrupt`](crate::store::Error::Corrupt).
     Serve,

@@ -1,0 +1,290 @@
+//! `wan`: a committee over emulated distance, coded beside full replication. `cargo xtask bench wan` builds it optimised.
+//!
+//! Members are processes in namespaces of their own; the client sits beside its coordinator. Every member has an uplink
+//! and a downlink of the rate. The bound is two round trips, the transfer of 1.75 batches at the rate of a link, and
+//! hashing: what hashing and coding of one batch cost all members together, divided by the processors they share here.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use attest::Thresholds;
+use clap::Parser;
+use dac_node::clock::{Clock, SystemClock};
+use dac_node::config::NodeConfig;
+use dac_node_coding::{BatchAssembler, Coder, Layout, decode_stripe, encode_and_root};
+use e2e::{Link, Members, Setup, Times, metric, noise, until};
+use serde::Serialize;
+
+/// Batches that a link carries within the bound.
+const TRANSFER_BATCHES: f64 = 1.75;
+
+/// Measures.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench wan")]
+struct Cli {
+    /// Committee size, with default thresholds
+    #[arg(long, default_value_t = 7)]
+    members: u16,
+    /// Round trip between any two members
+    #[arg(long, default_value = "50ms", value_parser = duration)]
+    round_trip: Duration,
+    /// Of every uplink and downlink, Mbit/s
+    #[arg(long, default_value_t = 400.0)]
+    rate: f64,
+    /// Share of packets that are lost
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    /// Length of a batch
+    #[arg(long, default_value = "1MiB")]
+    batch: bytesize::ByteSize,
+    /// Batches one after the other, for each way to disperse
+    #[arg(long, default_value_t = 100)]
+    batches: u64,
+    /// One JSON object instead of words
+    #[arg(long)]
+    json: bool,
+    /// Where the report goes, as JSON
+    #[arg(long, default_value = "target/bench/wan.json")]
+    out: PathBuf,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let number =
+        text.trim_end_matches("ms").parse::<f64>().map_err(|error| format!("{error}, as in 50ms"))?;
+    Duration::try_from_secs_f64(number / 1e3).map_err(|error| error.to_string())
+}
+
+/// One way to disperse. Times are from the client's first byte to the certificate in its hands, nearest rank.
+#[derive(Debug, Serialize)]
+struct Row {
+    dispersal: &'static str,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+    /// Bytes between members, for each byte of a batch: sent by the coordinator, and received at most by a member.
+    coordinator_sent_ratio: f64,
+    member_received_ratio_max: f64,
+}
+
+/// The report.
+#[derive(Debug, Serialize)]
+struct Report {
+    work: &'static str,
+    members: u16,
+    minimum_shards: u16,
+    quorum: u16,
+    batch_bytes: u64,
+    batches: u64,
+    round_trip_ms: f64,
+    rate_mbit: f64,
+    loss: f64,
+    processors: usize,
+    /// Hashing and coding of one batch by one member with a processor of its own.
+    member_hashing_ms: f64,
+    /// By all of them on the processors they share.
+    shared_hashing_ms: f64,
+    bound_p50_ms: f64,
+    bound_p99_ms: f64,
+    rows: Vec<Row>,
+    within_bounds: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(measure(&cli))?;
+    let text = serde_json::to_string_pretty(&report)? + "\n";
+    if let Some(folder) = cli.out.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&cli.out, &text).with_context(|| format!("cannot write {}", cli.out.display()))?;
+    if cli.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report, &cli.out);
+    }
+    Ok(if report.within_bounds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn measure(cli: &Cli) -> anyhow::Result<Report> {
+    let thresholds = Thresholds::default_for(cli.members)?;
+    let bytes = usize::try_from(cli.batch.as_u64())?;
+    let member_hashing_ms = hashing(&thresholds, bytes)?.as_secs_f64() * 1e3;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let sharing = f64::from(cli.members) / processors.min(usize::from(cli.members)) as f64;
+    let shared_hashing_ms = member_hashing_ms * sharing;
+    let round_trip_ms = cli.round_trip.as_secs_f64() * 1e3;
+    let transfer_ms = TRANSFER_BATCHES * bytes as f64 * 8.0 / (cli.rate * 1e6) * 1e3;
+    let bound_p50_ms = 2.0 * round_trip_ms + transfer_ms + shared_hashing_ms;
+    let coded = disperse(cli, &thresholds, bytes, "coded", &[]).await?;
+    let full = disperse(cli, &thresholds, bytes, "full_replication", &["--full-replication"]).await?;
+    let within_bounds = coded.p50_ms <= bound_p50_ms && coded.p99_ms <= 2.0 * bound_p50_ms;
+    Ok(Report {
+        work: "wan",
+        members: cli.members,
+        minimum_shards: thresholds.minimum_shards(),
+        quorum: thresholds.quorum(),
+        batch_bytes: cli.batch.as_u64(),
+        batches: cli.batches,
+        round_trip_ms,
+        rate_mbit: cli.rate,
+        loss: cli.loss,
+        processors,
+        member_hashing_ms,
+        shared_hashing_ms,
+        bound_p50_ms,
+        bound_p99_ms: 2.0 * bound_p50_ms,
+        rows: vec![coded, full],
+        within_bounds,
+    })
+}
+
+async fn disperse(
+    cli: &Cli,
+    thresholds: &Thresholds,
+    bytes: usize,
+    dispersal: &'static str,
+    arguments: &'static [&'static str],
+) -> anyhow::Result<Row> {
+    let directory = tempfile::tempdir()?;
+    let program = std::env::current_exe()?.with_file_name("member");
+    let adjust = |_: u16, config: &mut NodeConfig| config.log.level = "error".to_owned();
+    let (program, directory) = (program.as_path(), directory.path());
+    let setup = Setup { program, arguments, thresholds: *thresholds, directory, emulated: true, adjust };
+    let members = Members::start(&setup).await?;
+    let links = members.network().links();
+    let links = links.context("distance needs network namespaces: run as root, or with CAP_NET_ADMIN")?;
+    links.set_all(Link { delay: cli.round_trip / 2, loss: cli.loss, cut: false });
+    links.set_rate(cli.rate * 1e6);
+    let (rollup, clock) = (members.rollup(), SystemClock::new());
+    let mut times = Vec::new();
+    let mut before = traffic(&members).await?;
+    // The first ones are not measured: connections, caches and threads get warm.
+    let warm = 3;
+    for number in 0..cli.batches + warm {
+        if number == warm {
+            before = traffic(&members).await?;
+        }
+        let batch = noise(number, bytes);
+        let wanted = Times::from(clock.now().unix_seconds);
+        let begun = clock.now().monotonic;
+        let answer = rollup.try_submit(members.api(0), &batch, wanted).await?;
+        let took = clock.now().monotonic - begun;
+        anyhow::ensure!(answer.status == 200, "not certified: {}", answer.text());
+        if number >= warm {
+            times.push(took.as_secs_f64() * 1e3);
+        }
+        settled(&members, number + 1).await;
+    }
+    let after = traffic(&members).await?;
+    let total = (cli.batches as f64) * bytes as f64;
+    let received = before.iter().zip(&after).skip(1).map(|(before, after)| (after.1 - before.1) / total);
+    times.sort_by(f64::total_cmp);
+    let rank = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
+    Ok(Row {
+        dispersal,
+        p50_ms: rank(50),
+        p90_ms: rank(90),
+        p99_ms: rank(99),
+        max_ms: rank(100),
+        coordinator_sent_ratio: (after[0].0 - before[0].0) / total,
+        member_received_ratio_max: received.fold(0.0, f64::max),
+    })
+}
+
+/// Waits until every member has signed all batches, so that the next one starts on a quiet machine.
+async fn settled(members: &Members, batches: u64) {
+    for seat in 0..members.len() {
+        until("every member signed", || async {
+            let text = members.metrics(seat).await.ok()?.text();
+            let labels = [("seat", &*seat.to_string()), ("stage", "signed")];
+            (metric(&text, "dac_stage_batches_total", &labels) >= batches as f64).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Bytes that each member sent and received between members so far.
+async fn traffic(members: &Members) -> anyhow::Result<Vec<(f64, f64)>> {
+    let mut all = Vec::new();
+    for seat in 0..members.len() {
+        let text = members.metrics(seat).await?.text();
+        let seat = seat.to_string();
+        let of = |direction: &str| -> f64 {
+            let of_class = |class| {
+                let labels = [("seat", &*seat), ("direction", direction), ("class", class)];
+                metric(&text, "dac_network_bytes_total", &labels)
+            };
+            ["bulk", "repair", "control"].into_iter().map(of_class).sum()
+        };
+        all.push((of("out"), of("in")));
+    }
+    Ok(all)
+}
+
+/// Processor time of what a member does to one batch: decode, encode again, hash, and the roots. The fastest of three.
+fn hashing(thresholds: &Thresholds, bytes: usize) -> anyhow::Result<Duration> {
+    let (n, k) = (thresholds.members(), thresholds.minimum_shards());
+    let (clock, batch) = (SystemClock::new(), noise(1, bytes));
+    let (layout, coder) = (Layout::new(n, k, bytes as u64)?, Coder::new(n, k)?);
+    let hasher = &*fpga_hash::software();
+    let roots = encode_and_root(hasher, &coder, &layout, &batch);
+    let mut fastest = Duration::MAX;
+    for _ in 0..3 {
+        let mut checked = Vec::new();
+        for stripe in 0..layout.stripes() {
+            let encoded = coder.encode_stripe(&layout, stripe, &batch[layout.stripe_range(stripe)]);
+            let paths = roots.paths(stripe, hasher);
+            checked.push((n - k..n).map(|index| encoded.piece(index, &paths)).collect::<Vec<_>>());
+        }
+        let begun = clock.now().monotonic;
+        let mut assembler = BatchAssembler::new(&layout, None);
+        for (stripe, pieces) in (0..).zip(checked) {
+            let pieces = pieces.into_iter().map(|piece| piece.check(&layout, &roots.shards_root(), hasher));
+            let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
+            assembler.insert(&decode_stripe(&coder, &layout, stripe, &pieces, hasher)?);
+        }
+        let data_hash = attest::DataHash(fpga_hash::keccak256(&batch));
+        Box::new(assembler).finish_announced(data_hash, roots.shards_root(), hasher)?;
+        fastest = fastest.min(clock.now().monotonic - begun);
+    }
+    Ok(fastest)
+}
+
+fn print(report: &Report, out: &Path) {
+    println!(
+        "{} members ({}, {}), {} ms round trip, {} Mbit/s, {} batches of {} bytes",
+        report.members,
+        report.minimum_shards,
+        report.quorum,
+        report.round_trip_ms,
+        report.rate_mbit,
+        report.batches,
+        report.batch_bytes
+    );
+    println!("dispersal         p50 ms   p90 ms   p99 ms   longest  sent  received");
+    for row in &report.rows {
+        println!(
+            "{:16} {:7.1}  {:7.1}  {:7.1}  {:7.1}  {:4.2}  {:4.2}",
+            row.dispersal,
+            row.p50_ms,
+            row.p90_ms,
+            row.p99_ms,
+            row.max_ms,
+            row.coordinator_sent_ratio,
+            row.member_received_ratio_max
+        );
+    }
+    println!(
+        "bound of the coded p50 {:.1} ms, of p99 {:.1} ms; hashing and coding {:.1} ms a member, {:.1} ms shared",
+        report.bound_p50_ms, report.bound_p99_ms, report.member_hashing_ms, report.shared_hashing_ms
+    );
+    println!(
+        "{}; report in {}",
+        if report.within_bounds { "within bounds" } else { "not within bounds" },
+        out.display()
+    );
+}
