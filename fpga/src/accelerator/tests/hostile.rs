@@ -1,7 +1,5 @@
 //! Devices that pass for good ones unless somebody looks.
 
-use std::sync::mpsc::channel;
-
 use super::*;
 use crate::packet::{HEADER_BYTES, Header};
 
@@ -79,7 +77,7 @@ fn a_call_ends_at_its_deadline_even_when_the_devices_thread_does_not() {
     let accelerator = Accelerator::start(Bending(Models::keccak(), bend), brief).unwrap();
     wait_for(&accelerator, |status| status.is_attached);
     *reads.lock().unwrap() = 0;
-    let (returned, returns) = channel();
+    let (returned, returns) = sync_channel(1);
     std::thread::spawn(move || {
         // Many packets: the deadline is the call's, not each packet's.
         level(&accelerator, 32 * 40, 1);
