@@ -281,7 +281,7 @@ settings! {
         device: Option<String> = None, sample "\"xdma:0\"";
         /// Software computes one digest in this many again, and at least one of each request; 1 computes all.
         recheck_one_in: u32 = 256;
-        /// Longest wait for one answer of the device; then it is detached.
+        /// Longest that one call waits for the device; what it has not answered by then is hashed in software.
         #[serde(with = "humantime_serde")]
         device_timeout: Duration = Duration::from_secs(2);
         /// Pause before a detached device is tried again; doubles with each failure, up to 60 times this.

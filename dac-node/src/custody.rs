@@ -37,6 +37,38 @@ pub struct CustodyReport {
     pub members: Vec<MemberCustody>,
 }
 
+/// Shards named in a report.
+pub const WAITING_SHOWN_MAX: usize = 16;
+
+impl CustodyReport {
+    /// This epoch's report with what the same member owes under an earlier one. Numbers add up; seat, catch-up and the
+    /// other members stay those of this epoch.
+    #[must_use]
+    pub fn with_earlier(mut self, earlier: CustodyReport) -> CustodyReport {
+        self.complete &= earlier.complete;
+        self.certificates_live += earlier.certificates_live;
+        self.shards_here += earlier.shards_here;
+        self.shards_checked += earlier.shards_checked;
+        self.shards_missing += earlier.shards_missing;
+        self.shards_damaged += earlier.shards_damaged;
+        self.waiting.extend(earlier.waiting);
+        self.waiting.truncate(WAITING_SHOWN_MAX);
+        let (repair, before) = (&mut self.repair, earlier.repair);
+        repair.waiting += before.waiting;
+        repair.waiting_bytes += before.waiting_bytes;
+        repair.repaired += before.repaired;
+        repair.repaired_bytes += before.repaired_bytes;
+        repair.received_bytes += before.received_bytes;
+        repair.failed += before.failed;
+        repair.bytes_per_second += before.bytes_per_second;
+        repair.estimate_seconds = repair.estimate_seconds.max(before.estimate_seconds);
+        self.scrub.bytes += earlier.scrub.bytes;
+        self.scrub.damage_found += earlier.scrub.damage_found;
+        self.scrub.contents_this_pass += earlier.scrub.contents_this_pass;
+        self
+    }
+}
+
 /// A shard that is owed and not in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingShard {

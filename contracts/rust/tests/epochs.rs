@@ -6,10 +6,10 @@ use attest::Thresholds;
 use contracts::CertificateVerifier::{EpochNotActive, EpochSuperseded, RetentionTooLong, UnknownEpoch};
 use contracts::CommitteeRegistry::{
     self, ActivationTooEarly, ActivationTooLate, DuplicateMember, EpochAnnounced, EpochNotAbove,
-    EpochNotPending, EpochPending, EpochTooFar,
-    InvalidThresholds, KeyAlreadyStored, NewKeyMismatch, OwnableUnauthorizedAccount, OwnerRequired, Retired,
-    TooManyNewKeys, UnknownMember, aggregateKeyCall, announceCall, cancelCall, committeeCall, epochsCall,
-    keyOfCall, renounceOwnershipCall, retireCall, scheduleOfCall, storeKeysCall,
+    EpochNotPending, EpochPending, EpochTooFar, InvalidThresholds, KeyAlreadyStored, NewKeyMismatch,
+    OwnableUnauthorizedAccount, OwnerRequired, Retired, TooManyNewKeys, UnknownMember, aggregateKeyCall,
+    announceCall, cancelCall, committeeCall, epochsCall, keyOfCall, renounceOwnershipCall, retireCall,
+    scheduleOfCall, storeKeysCall,
 };
 use contracts::ICommitteeRegistry::Announcement;
 use contracts::harness::{ANNOUNCEMENT_DELAY_SECONDS, RETENTION_SECONDS_MAX, Seats, Settlement};

@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256};
 use contracts::CommitteeRegistry::{
-    InvalidRollup, InvalidSubmitter, NotRollupAdmin, OwnableUnauthorizedAccount, UnknownRollup, isSubmitterCall,
-    removeRollupCall, rollupCall, setRollupCall, setSubmitterCall,
+    InvalidRollup, InvalidSubmitter, NotRollupAdmin, OwnableUnauthorizedAccount, UnknownRollup,
+    isSubmitterCall, removeRollupCall, rollupCall, setRollupCall, setSubmitterCall,
 };
 use contracts::ICommitteeRegistry::Quota;
 use contracts::harness::{RETENTION_SECONDS_MAX, Settlement};

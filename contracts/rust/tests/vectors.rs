@@ -94,8 +94,7 @@ fn attest_committee(case: &Value) -> Committee {
         registry: attest::Address(address(&case["registry"]).into_array()),
     };
     let small = |field: &str| u16::try_from(number(&case[field])).unwrap();
-    let thresholds =
-        Thresholds::new(small("members"), small("minimum_shards"), small("quorum")).unwrap();
+    let thresholds = Thresholds::new(small("members"), small("minimum_shards"), small("quorum")).unwrap();
     Committee::new(Epoch(number(&case["epoch"])), domain, thresholds, members).unwrap()
 }
 

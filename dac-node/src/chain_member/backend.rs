@@ -224,7 +224,16 @@ impl Backend for ChainBackend {
     }
 
     fn custody(&self) -> CustodyReport {
-        self.current().map(|node| node.custody()).unwrap_or_default()
+        // The newest epoch first: its members are those that are audited.
+        let epochs = self.epochs();
+        let nothing = CustodyReport { complete: true, ..CustodyReport::default() };
+        epochs
+            .nodes
+            .values()
+            .rev()
+            .map(NodeHandle::custody)
+            .reduce(CustodyReport::with_earlier)
+            .unwrap_or(nothing)
     }
 
     fn batch_bytes_max(&self) -> u64 {

@@ -10,14 +10,12 @@ use attest::{BatchId, Statement};
 
 use super::super::Shared;
 use super::super::stored::stored_certificate;
-use crate::custody::{RepairReport, ScrubReport, WaitingShard};
+use crate::custody::{RepairReport, ScrubReport, WAITING_SHOWN_MAX, WaitingShard};
 use crate::message::IDS_MAX;
 use crate::store::{self, ContentKey};
 
 /// Longest pause between two tries of one repair.
 const RETRY_MAX: Duration = Duration::from_secs(600);
-/// Shards named in a report.
-const WAITING_SHOWN_MAX: usize = 16;
 
 /// A live certificate.
 #[derive(Clone, Copy, Debug)]
