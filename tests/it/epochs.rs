@@ -145,6 +145,8 @@ async fn no_epoch_is_attested_under_before_it_is_confirmed() {
     onchain.until(0, |epochs| epochs.nodes.contains_key(&2)).await;
     let (certificate, _) = onchain.certify(&noise(1, 10_000), &everyone).await;
     assert_eq!(certificate.statement.epoch.0, 1, "announced is not active");
+    // Blocks until shortly before: a view that is older than the announcement delay would say nothing at all.
+    onchain.activate(activates_at - 100);
     let changing = Standing::Changing { from: Some(1), to: 2 };
     for depth in [1, 2] {
         // The activation shows itself on a block that is then taken back: what is over stays over.
