@@ -1,101 +1,45 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import { Ownable, Ownable2Step } from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import { SafeCast } from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import { ICommitteeRegistry } from "./interfaces/ICommitteeRegistry.sol";
-import { BLS12381, G1, G2 } from "./libraries/BLS12381.sol";
+import { BLS12381, G2 } from "./libraries/BLS12381.sol";
 import { EpochBlob } from "./libraries/EpochBlob.sol";
 import { EpochRecord, EpochSchedule } from "./libraries/EpochSchedule.sol";
 import { SigningDomain } from "./libraries/SigningDomain.sol";
+import { Members } from "./registry/Members.sol";
+import { Rollups } from "./registry/Rollups.sol";
 
 /// @title CommitteeRegistry
-/// @notice See {ICommitteeRegistry}.
+/// @notice See {ICommitteeRegistry}. Here: epochs and their committees; {Members} and {Rollups} are the rest.
 /// @dev A registered key was in the subgroup when its proof was checked, and its id is its hash; so keys need no check
 /// when they come again in an announcement, beyond that hash.
-contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
+contract CommitteeRegistry is Rollups, Members {
     using EpochSchedule for EpochSchedule.Schedule;
     using EpochBlob for address;
 
-    /// @dev Two words. `seatedIn` finds duplicates in an announcement; after a cancellation it means nothing else.
-    struct Member {
-        address operator;
-        bool retired;
-        /// Where the key is; zero while it is not stored.
-        address blob;
-        uint16 offset;
-        uint64 seatedIn;
-    }
-
-    struct Rollup {
-        address admin;
-        /// Counts removals: submitters of an earlier registration are not those of a later one.
-        uint64 generation;
-        Quota quota;
-    }
-
-    bytes private constant SUITE = "BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
     uint256 private constant MEMBERS_MAX = 256;
     uint256 private constant OTHERS_MAX = 255;
-    uint256 private constant ADDRESSES_MAX = 8;
-    uint256 private constant CONTACT_BYTES_MAX = 1024;
-    uint256 private constant BATCH_BYTES_MAX = 64 << 20;
-    uint256 private constant KEY_BYTES = 256;
-    uint256 private constant PROOF_BYTES = 128;
     /// @dev No period is longer; so sums of times cannot overflow and a mistake in units is seen.
     uint256 private constant PERIOD_SECONDS_MAX = 3650 days;
 
     /// @inheritdoc ICommitteeRegistry
     uint256 public immutable announcementDelaySeconds;
-    /// @inheritdoc ICommitteeRegistry
-    uint256 public immutable retentionSecondsMax;
 
     EpochSchedule.Schedule private _schedule;
-    mapping(bytes32 memberId => Member) private _members;
-    mapping(bytes32 rollupId => Rollup) private _rollups;
-    mapping(bytes32 rollupId => mapping(uint64 generation => mapping(address => bool))) private _submitters;
 
     /// @param owner A timelock. Its delay comes on top of `announcementDelaySeconds_`.
     /// @param announcementDelaySeconds_ At least as long as users need to leave.
     /// @param retentionSecondsMax_ Longest retention of any rollup.
-    constructor(address owner, uint256 announcementDelaySeconds_, uint256 retentionSecondsMax_) Ownable(owner) {
+    constructor(address owner, uint256 announcementDelaySeconds_, uint256 retentionSecondsMax_)
+        Rollups(owner, retentionSecondsMax_)
+    {
         bool sane = announcementDelaySeconds_ != 0 && retentionSecondsMax_ != 0;
         if (!sane || announcementDelaySeconds_ > PERIOD_SECONDS_MAX || retentionSecondsMax_ > PERIOD_SECONDS_MAX) {
             revert InvalidPeriods(announcementDelaySeconds_, retentionSecondsMax_);
         }
         announcementDelaySeconds = announcementDelaySeconds_;
-        retentionSecondsMax = retentionSecondsMax_;
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function register(bytes calldata key, bytes calldata proof, Contact calldata contact)
-        external
-        returns (bytes32 memberId)
-    {
-        if (key.length != KEY_BYTES) revert WrongPointLength(key.length, KEY_BYTES);
-        if (proof.length != PROOF_BYTES) revert WrongPointLength(proof.length, PROOF_BYTES);
-        _checkContact(contact);
-        memberId = keccak256(key);
-        if (_members[memberId].operator != address(0)) revert KeyAlreadyRegistered(memberId);
-        _checkPossession(key, proof, memberId);
-        _members[memberId].operator = msg.sender;
-        emit MemberRegistered(memberId, msg.sender, key, proof, contact);
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function setContact(bytes32 memberId, Contact calldata contact) external {
-        _checkOperator(memberId);
-        _checkContact(contact);
-        emit ContactChanged(memberId, contact);
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function retire(bytes32 memberId) external {
-        _checkOperator(memberId);
-        if (_members[memberId].retired) revert Retired(memberId);
-        _members[memberId].retired = true;
-        emit MemberRetired(memberId);
     }
 
     /// @inheritdoc ICommitteeRegistry
@@ -140,32 +84,6 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
     }
 
     /// @inheritdoc ICommitteeRegistry
-    function setRollup(bytes32 rollupId, address admin, Quota calldata quota) external onlyOwner {
-        bool sized = quota.batchBytesMax != 0 && quota.batchBytesMax <= BATCH_BYTES_MAX && quota.bytesPerDay != 0;
-        bool kept = quota.retentionSecondsMax != 0 && quota.retentionSecondsMax <= retentionSecondsMax;
-        if (admin == address(0) || !sized || !kept) revert InvalidRollup(rollupId);
-        (_rollups[rollupId].admin, _rollups[rollupId].quota) = (admin, quota);
-        emit RollupSet(rollupId, admin, quota);
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function removeRollup(bytes32 rollupId) external onlyOwner {
-        if (_rollups[rollupId].admin == address(0)) revert UnknownRollup(rollupId);
-        uint64 generation = _rollups[rollupId].generation + 1;
-        delete _rollups[rollupId];
-        _rollups[rollupId].generation = generation;
-        emit RollupRemoved(rollupId);
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function setSubmitter(bytes32 rollupId, address submitter, bool allowed) external {
-        Rollup storage found = _rollups[rollupId];
-        if (found.admin != msg.sender) revert NotRollupAdmin(rollupId, msg.sender);
-        _submitters[rollupId][found.generation][submitter] = allowed;
-        emit SubmitterSet(rollupId, submitter, allowed);
-    }
-
-    /// @inheritdoc ICommitteeRegistry
     function scheduleOf(uint64 epoch) external view returns (EpochRecord) {
         return _schedule.records[epoch];
     }
@@ -204,30 +122,8 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
     }
 
     /// @inheritdoc ICommitteeRegistry
-    function member(bytes32 memberId) external view returns (address operator, bool retired, bool stored) {
-        Member storage found = _members[memberId];
-        return (found.operator, found.retired, found.blob != address(0));
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function rollup(bytes32 rollupId) external view returns (address admin, Quota memory quota) {
-        return (_rollups[rollupId].admin, _rollups[rollupId].quota);
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function isSubmitter(bytes32 rollupId, address submitter) external view returns (bool) {
-        Rollup storage found = _rollups[rollupId];
-        return found.admin != address(0) && _submitters[rollupId][found.generation][submitter];
-    }
-
-    /// @inheritdoc ICommitteeRegistry
     function domainSeparator() external view returns (bytes32) {
         return SigningDomain.separator(address(this));
-    }
-
-    /// @inheritdoc ICommitteeRegistry
-    function possessionDigest(address operator, bytes32 memberId) external view returns (bytes32) {
-        return SigningDomain.possessionDigest(address(this), operator, memberId);
     }
 
     /// @notice Refused: a committee needs somebody who can change it.
@@ -332,38 +228,6 @@ contract CommitteeRegistry is ICommitteeRegistry, Ownable2Step {
         // slither-disable-next-line unused-return (only one of the two points is needed)
         (negatedSum,) = BLS12381.newSum();
         (committeeHash, numbers) = blob.readHead(negatedSum);
-    }
-
-    function _checkPossession(bytes calldata key, bytes calldata proof, bytes32 memberId) private view {
-        (G1 hashed, G2 point, G1 signature) = BLS12381.newEquation();
-        assembly ("memory-safe") {
-            calldatacopy(point, key.offset, KEY_BYTES)
-            calldatacopy(signature, proof.offset, PROOF_BYTES)
-        }
-        if (BLS12381.isInfinity(point)) revert KeyAtInfinity();
-        if (BLS12381.isInfinity(signature)) revert ProofAtInfinity();
-        bytes32 digest = SigningDomain.possessionDigest(address(this), msg.sender, memberId);
-        BLS12381.hashWordToG1(digest, SUITE, hashed);
-        // Not the key: nobody has checked yet that its coordinates are in range.
-        BLS12381.negate(hashed);
-        (bool valid, bool signs) = BLS12381.check(hashed);
-        if (!valid) revert InvalidPoint();
-        if (!signs) revert FalseProofOfPossession();
-    }
-
-    function _checkOperator(bytes32 memberId) private view {
-        address operator = _members[memberId].operator;
-        if (operator == address(0)) revert UnknownMember(memberId);
-        if (operator != msg.sender) revert NotOperator(memberId, msg.sender);
-    }
-
-    function _checkContact(Contact calldata contact) private pure {
-        uint256 count = contact.addresses.length;
-        uint256 found = bytes(contact.name).length + bytes(contact.peerId).length + bytes(contact.api).length;
-        for (uint256 i = 0; i < count && i < ADDRESSES_MAX; ++i) {
-            found += bytes(contact.addresses[i]).length;
-        }
-        if (count > ADDRESSES_MAX || found > CONTACT_BYTES_MAX) revert ContactTooLong(count, found);
     }
 
     function _checkCommittee(Announcement calldata announcement) private pure {

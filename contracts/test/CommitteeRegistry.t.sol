@@ -7,6 +7,8 @@ import { Committees } from "./utils/Committees.sol";
 import { Signer } from "./utils/Signer.sol";
 
 contract CommitteeRegistryTest is Committees {
+    /// Where the registry keeps its members: forge inspect CommitteeRegistry storage.
+    uint256 private constant MEMBERS_SLOT = 4;
     uint256 private constant ORDER = 0x73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001;
 
     function setUp() public {
@@ -32,6 +34,47 @@ contract CommitteeRegistryTest is Committees {
         registry.register(key, proof, contact());
         vm.prank(operator);
         assertEq(registry.register(key, proof, contact()), keccak256(key));
+    }
+
+    /// A rogue key: `x * G` less the keys of the others, from public keys alone. Nobody knows its secret.
+    ///
+    /// Registered without a proof it lets whoever knows `x` sign for all; so the proof at registration is what every
+    /// certificate rests on, and it cannot be made.
+    function test_a_rogue_key_signs_for_all_and_is_not_let_in() public {
+        uint256 x = 0xbad;
+        bytes32[] memory members = new bytes32[](4);
+        bytes memory newKeys;
+        // x * G + (r - 1) * pk_0 + (r - 1) * pk_1 + (r - 1) * pk_2
+        bytes memory input = bytes.concat(Signer.key(1), bytes32(x));
+        for (uint256 seat = 0; seat < 3; ++seat) {
+            bytes memory key;
+            (members[seat], key) = register(500 + seat);
+            newKeys = bytes.concat(newKeys, key);
+            input = bytes.concat(input, key, bytes32(ORDER - 1));
+        }
+        (bool done, bytes memory rogue) = address(0x0e).staticcall(input);
+        assertTrue(done && rogue.length == 256, "a point");
+        members[3] = keccak256(rogue);
+        ICommitteeRegistry.Announcement memory made;
+        (made.epoch, made.minimumShards, made.quorum) = (1, 2, 3);
+        made.activatesAt = uint48(block.timestamp + DELAY);
+        (made.members, made.newKeys) = (members, bytes.concat(newKeys, rogue));
+
+        bytes32 digest = registry.possessionDigest(address(this), members[3]);
+        bytes memory proof = Signer.sign(x, digest, Signer.POSSESSION_SUITE);
+        vm.expectRevert(ICommitteeRegistry.FalseProofOfPossession.selector);
+        registry.register(rogue, proof, contact());
+        vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.UnknownMember.selector, members[3]));
+        registry.announce(made);
+
+        // Without the check of the proof: the operator of the rogue key is written where registration would have.
+        vm.store(address(registry), keccak256(abi.encode(members[3], MEMBERS_SLOT)), bytes32(uint256(1)));
+        (address operator,,) = registry.member(members[3]);
+        assertEq(uint160(operator), 1);
+        registry.announce(made);
+        vm.warp(made.activatesAt);
+        // `x` alone signs for the sum of all four.
+        verifier.verify(ROLLUP, certify(1, x, 1, 15));
     }
 
     /// Two keys whose sum is infinity are proven and registered, but make no committee.

@@ -12,6 +12,7 @@ mod committee;
 mod completions;
 mod config;
 pub mod devnet;
+mod doctor;
 mod failure;
 mod fetch;
 mod files;
@@ -83,6 +84,8 @@ enum Command {
     Verify(verify::Args),
     /// Show where a batch stands, or whether the members are ready
     Status(status::Args),
+    /// Check that members keep what they promised, and say what to do when they do not
+    Doctor(doctor::Args),
     /// Measure
     Bench(bench::Args),
     /// Print or check a node's configuration
@@ -118,6 +121,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Fetch(args) => fetch::run(args, output),
         Command::Verify(args) => verify::run(args, output),
         Command::Status(args) => status::run(args, output),
+        Command::Doctor(args) => doctor::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Config(command) => config::run(command, output),
         Command::Completions(args) => completions::run(args, output),

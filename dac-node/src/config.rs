@@ -149,8 +149,13 @@ settings! {
         timings: TimingsConfig = TimingsConfig::default();
         /// Room on the disk and how long things stay there.
         store: StoreConfig = StoreConfig::default();
+        /// Keeping what was promised: repair, scrub, audits.
+        heal: HealConfig = HealConfig::default();
         /// Who computes Keccak and Poseidon.
         hash: HashConfig = HashConfig::default();
+        /// L1, for a committee that is registered there. With a provider and a registry this node follows L1: the committee file
+        /// above and the rollups below are then not used.
+        l1: L1Config = L1Config::default();
         /// Logs, on standard error.
         log: LogConfig = LogConfig::default();
         /// The rollups this member serves, at least one.
@@ -239,6 +244,32 @@ settings! {
 }
 
 settings! {
+    /// Keeping what was promised: repair, scrub, audits.
+    pub struct HealConfig {
+        /// A shard of a live certificate that is not here after this time is fetched from other members. Longer than a
+        /// batch usually takes to arrive, or it is fetched twice.
+        #[serde(with = "humantime_serde")]
+        repair_after: Duration = Duration::from_secs(30);
+        /// How often every member is asked for certificates that are unknown here. A member that connects is asked at
+        /// once.
+        #[serde(with = "humantime_serde")]
+        catch_up_every: Duration = Duration::from_secs(60);
+        /// Everything stored is read back and compared with its commitments at this rate, bytes a second.
+        #[serde(with = "units::size")]
+        scrub_rate: ByteSize = ByteSize::mib(8);
+        /// Pause between two such passes.
+        #[serde(with = "humantime_serde")]
+        scrub_pause: Duration = Duration::from_secs(600);
+        /// How often another member, chosen at random, is asked for a random leaf of a random shard it owes.
+        #[serde(with = "humantime_serde")]
+        audit_every: Duration = Duration::from_secs(10);
+        /// Longest wait for that leaf.
+        #[serde(with = "humantime_serde")]
+        audit_deadline: Duration = Duration::from_secs(5);
+    }
+}
+
+settings! {
     /// Who computes Keccak and Poseidon.
     pub struct HashConfig {
         /// "software" is the fastest engine that this processor runs; an engine's own name pins it. "fpga" is the device
@@ -250,12 +281,33 @@ settings! {
         device: Option<String> = None, sample "\"xdma:0\"";
         /// Software computes one digest in this many again, and at least one of each request; 1 computes all.
         recheck_one_in: u32 = 256;
-        /// Longest wait for one answer of the device; then it is detached.
+        /// Longest that one call waits for the device; what it has not answered by then is hashed in software.
         #[serde(with = "humantime_serde")]
         device_timeout: Duration = Duration::from_secs(2);
         /// Pause before a detached device is tried again; doubles with each failure, up to 60 times this.
         #[serde(with = "humantime_serde")]
         reattach_after: Duration = Duration::from_secs(1);
+    }
+}
+
+settings! {
+    /// L1, for a committee that is registered there.
+    pub struct L1Config {
+        /// URLs of JSON-RPC providers, best first: the next one is asked when one fails. A provider is believed about the
+        /// chain, so run one, or choose well.
+        providers: Vec<String> = Vec::new();
+        /// Address of the committee registry.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        registry: Option<attest::Address> = None, sample "\"0x0000000000000000000000000000000000000001\"";
+        /// Chain id that providers must have.
+        chain_id: u64 = 1;
+        /// First block that can hold an event of the registry: the one in which it was deployed.
+        first_block: u64 = 0;
+        /// Blocks above an event before it counts.
+        confirmations: u64 = 12;
+        /// Pause between two looks at the chain.
+        #[serde(with = "humantime_serde")]
+        poll_period: Duration = Duration::from_secs(12);
     }
 }
 

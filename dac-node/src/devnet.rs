@@ -4,6 +4,9 @@
 //! Left out on purpose: anything a member could not do alone. A devnet only makes keys, writes files and starts
 //! [`Member`]s; the members know nothing of each other but the committee file.
 
+pub mod anvil;
+pub mod chain;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -352,15 +355,8 @@ fn load_or_create_submitter(path: &Path, password: &Password) -> anyhow::Result<
 fn committee_file(config: &DevnetConfig, members: &[Starting]) -> anyhow::Result<CommitteeFile> {
     let domain = config.domain;
     let operator = |seat: u16| config.operators.get(usize::from(seat)).copied().unwrap_or(Address::ZERO);
-    let entry = |seat: u16, (keys, bound, api): &Starting| MemberEntry {
-        name: Some(format!("member-{seat}")),
-        operator: operator(seat),
-        public_key: keys.bls.public_key().to_bytes(),
-        proof_of_possession: keys.bls.prove_possession(&domain, operator(seat)),
-        peer_id: Some(keys.network.public().to_peer_id().to_string()),
-        addresses: bound.addresses().iter().map(ToString::to_string).collect(),
-        api: api.local_addr().ok().map(|address| format!("http://{address}")),
-    };
+    let entry =
+        |seat: u16, (keys, bound, api): &Starting| entry(seat, &domain, operator(seat), (keys, bound, api));
     Ok(CommitteeFile {
         epoch: config.epoch,
         chain_id: domain.chain_id,
@@ -371,15 +367,22 @@ fn committee_file(config: &DevnetConfig, members: &[Starting]) -> anyhow::Result
     })
 }
 
-/// Takes the keys out of a seat, so that the next start makes new ones there: another member.
-///
-/// # Errors
-/// When there are no keys, or an older pair lies where these go.
-pub fn vacate_seat(directory: &Path, seat: u16, epoch: Epoch) -> anyhow::Result<()> {
-    let member = member_directory(directory, seat);
-    let left = member.join(format!("keys-until-epoch-{epoch}"));
-    std::fs::rename(member.join("keys"), &left)
-        .with_context(|| format!("cannot move keys to {}", left.display()))
+/// What the operator of a member states about it.
+fn entry(
+    index: u16,
+    domain: &Domain,
+    operator: Address,
+    (keys, bound, api): (&NodeKeys, &Bound, &TcpListener),
+) -> MemberEntry {
+    MemberEntry {
+        name: Some(format!("member-{index}")),
+        operator,
+        public_key: keys.bls.public_key().to_bytes(),
+        proof_of_possession: keys.bls.prove_possession(domain, operator),
+        peer_id: Some(keys.network.public().to_peer_id().to_string()),
+        addresses: bound.addresses().iter().map(ToString::to_string).collect(),
+        api: api.local_addr().ok().map(|address| format!("http://{address}")),
+    }
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -6,7 +6,8 @@
 //!
 //! Terms: an *exchange* is one batch on its way to all members, named by its [`OpenId`]; it is *settled* here when this
 //! member signed or refused. Files: `submit.rs` (the coordinator), `open.rs` (admission), `exchange.rs` (pieces),
-//! `verify.rs` (decode to signature), `certify.rs` (votes, refusals, certificates), `plan.rs` (who sends what to whom).
+//! `verify.rs` (decode to signature), `certify.rs` (votes, refusals, certificates), `plan.rs` (who sends what to whom), `term.rs`
+//! (when exchanges may begin).
 //!
 //! Bounds: exchanges in flight and their bytes, opens per submission, pieces parked during admission (by the senders'
 //! credits), candidates per seat, settled batches remembered. All are in [`EngineConfig`] or constants here.
@@ -21,6 +22,7 @@ mod seats;
 mod state;
 mod status;
 mod submit;
+mod term;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -42,6 +44,7 @@ pub use effect::{Effect, Note, Verdict};
 pub use event::{Credit, Event, Facts, GossipId, Now};
 pub use plan::{Dispersal, Plan};
 pub use seats::SeatSet;
+pub use term::Term;
 
 /// Settled batches whose per-member outcome is remembered.
 const SETTLED_MAX: usize = 1024;
@@ -108,6 +111,7 @@ pub struct Engine {
     by_batch_id: HashMap<BatchId, OpenId>,
     settled: VecDeque<OpenId>,
     rng: ChaCha8Rng,
+    term: Term,
     stopping: bool,
 }
 
@@ -126,6 +130,7 @@ impl Engine {
             by_batch_id: HashMap::new(),
             settled: VecDeque::new(),
             rng,
+            term: Term::Running { until: None },
             stopping: false,
             config,
         }
@@ -167,6 +172,8 @@ impl Engine {
                 self.on_certificate_stored(batch_id, result, now, effects);
             }
             Event::Dispersed { open_id } => self.on_dispersed(open_id),
+            Event::Term(term) => self.on_term(term, now, effects),
+            Event::Rollups(rollups) => self.config.rollups = rollups,
             Event::Tick => {}
             Event::Stop => self.on_stop(now, effects),
         }
@@ -221,10 +228,13 @@ impl Engine {
                 self.on_vote(from, vote, true, now, effects);
             }
             Message::No(no) => self.on_no(from, &no, now, effects),
-            Message::Want(want) => self.on_want(from, &want, effects),
+            Message::Want(want) => self.on_want(from, &want, credit, effects),
             Message::Lack(open_id, stripe) => self.on_lack(from, open_id, stripe, now, effects),
-            Message::Read(read) => effects.push(Effect::ServeRead { to: from, read }),
-            Message::ReadPiece(..) | Message::ReadEnd(..) => {
+            Message::Read(read) => effects.push(Effect::ServeRead { to: from, read, credit }),
+            Message::Ask(request, question) => {
+                effects.push(Effect::ServeAsk { to: from, request, question, credit });
+            }
+            Message::ReadPiece(..) | Message::ReadEnd(..) | Message::Reply(..) => {
                 effects.push(Effect::ReadAnswer { from, message })
             }
         }

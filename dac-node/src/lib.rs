@@ -6,10 +6,12 @@
 //! Read [`service`] for the words, [`engine`] for the protocol, [`node`] for how it runs.
 
 pub mod api;
+pub mod chain_member;
 pub mod cli;
 pub mod clock;
 pub mod compute;
 pub mod config;
+pub mod custody;
 pub mod devnet;
 pub mod engine;
 pub mod hash_engine;

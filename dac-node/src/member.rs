@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use attest::{Committee, CommitteeFile};
+use attest::{Committee, CommitteeFile, RollupId};
 use libp2p::{Multiaddr, PeerId};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,12 +17,12 @@ use crate::api::{self, ServeLimits};
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
-use crate::engine::{Dispersal, EngineConfig};
+use crate::engine::{Dispersal, EngineConfig, Term};
 use crate::hash_engine::HashEngine;
 use crate::keystore::NodeKeys;
-use crate::message::CONTROL_TOPIC;
 use crate::net::{Bound, NetworkConfig, Peer};
 use crate::node::{Node, NodeError, NodeHandle, NodeParts};
+use crate::service::RollupPolicy;
 use crate::store::{DiskStore, DiskStoreConfig, ShardStore};
 
 /// What a member is started from.
@@ -77,15 +77,16 @@ impl Member {
         let store = open_store(&config).await?;
         let peers = peers(&committee_file, seat)?;
         check_identity(&committee_file, seat, &keys)?;
-        let topic = format!("{CONTROL_TOPIC}{}", committee.hash());
-        let network_config = NetworkConfig { seat, keypair: keys.network, peers, topic };
+        let network_config = NetworkConfig { seat, peers, committee: committee.hash().to_string() };
         let (network, events) = bound.start(network_config)?;
         let api_address = api.local_addr()?;
-        let engine = engine_config(&config, &committee_file, committee, seat, dispersal);
-        let secret = keys.bls;
+        let rollups = config.rollups.iter().map(|policy| (policy.id, policy.clone())).collect();
+        let engine = engine_config(&config, &committee_file, committee, seat, (dispersal, rollups));
+        let secret = Arc::new(keys.bls);
         let node = Node::start(NodeParts {
             engine,
             committee_file,
+            term: Term::Running { until: None },
             secret,
             network,
             events,
@@ -93,6 +94,7 @@ impl Member {
             hash,
             compute,
             clock,
+            heal: config.heal.clone(),
             clock_step: config.store.clock_step,
         });
         let router = crate::api::router(Arc::new(node.handle()), api_config(&config, seat));
@@ -180,7 +182,7 @@ fn peers(file: &CommitteeFile, own: u16) -> anyhow::Result<Vec<Peer>> {
         .collect()
 }
 
-async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
+pub(crate) async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
     let path = config.data_dir.clone();
     let limits = DiskStoreConfig {
         reserve_bytes: config.store.reserve.as_u64(),
@@ -197,19 +199,19 @@ fn open_directory(path: &Path, limits: &DiskStoreConfig) -> anyhow::Result<Arc<d
     Ok(Arc::new(DiskStore::open(path, limits)?))
 }
 
-fn engine_config(
+pub(crate) fn engine_config(
     config: &NodeConfig,
     file: &CommitteeFile,
     committee: Arc<Committee>,
     seat: u16,
-    dispersal: Dispersal,
+    (dispersal, rollups): (Dispersal, BTreeMap<RollupId, RollupPolicy>),
 ) -> EngineConfig {
     let timings = &config.timings;
     EngineConfig {
         seat,
         committee,
         names: file.members.iter().map(|member| member.name.clone()).collect(),
-        rollups: config.rollups.iter().map(|policy| (policy.id, policy.clone())).collect::<BTreeMap<_, _>>(),
+        rollups,
         batch_bytes_max: config.batch_bytes_max.as_u64(),
         batches_in_flight_max: config.batches_in_flight_max,
         bytes_in_flight_max: config.bytes_in_flight_max.as_u64(),
@@ -225,7 +227,7 @@ fn engine_config(
     }
 }
 
-fn api_config(config: &NodeConfig, seat: u16) -> api::ApiConfig {
+pub(crate) fn api_config(config: &NodeConfig, seat: u16) -> api::ApiConfig {
     let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
     api::ApiConfig {
         unauthenticated_bytes_max: bytes(config.api.unauthenticated_bytes_max),

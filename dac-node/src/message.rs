@@ -7,6 +7,8 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "the SCALE derive casts the indices of enum variants")]
 
+mod custody;
+
 use attest::{Attestation, CommitteeHash, Epoch, ShardsRoot, Submission, SubmissionSignature};
 use bytes::{BufMut, Bytes, BytesMut};
 use dac_node_coding::Piece;
@@ -15,9 +17,11 @@ use parity_scale_codec::{Decode, Encode};
 use crate::engine::SeatSet;
 use crate::service::{Reason, Refusal};
 
-/// Stream protocol for dispersal, exchange, votes.
+pub use custody::{CERTIFICATES_MAX, IDS_MAX, Question, ROOTS_BYTES_MAX, Reply};
+
+/// Stream protocol for dispersal, exchange, votes; a slash and the committee hash follow, so that epochs do not mix.
 pub const BULK_PROTOCOL: &str = "/validium-dac/bulk/1";
-/// Stream protocol for pulls and reads.
+/// Stream protocol for pulls and reads; the committee hash follows.
 pub const REPAIR_PROTOCOL: &str = "/validium-dac/repair/1";
 /// Gossip topic prefix; the committee hash follows, so that epochs do not mix.
 pub const CONTROL_TOPIC: &str = "/validium-dac/control/1/";
@@ -156,6 +160,10 @@ pub enum Message {
     ReadPiece(u64, Piece),
     /// End of the answer to [`Read`]: so many pieces were sent.
     ReadEnd(u64, u16),
+    /// Asks what the peer keeps. The number is the asker's; the answer echoes it.
+    Ask(u64, Question),
+    /// Answer to [`Message::Ask`].
+    Reply(u64, Reply),
 }
 
 /// SCALE form of a frame's header.
@@ -179,6 +187,10 @@ enum Header {
     ReadPiece(u64, PieceHeader),
     #[codec(index = 8)]
     ReadEnd(u64, u16),
+    #[codec(index = 9)]
+    Ask(u64, Question),
+    #[codec(index = 10)]
+    Reply(u64, Reply),
 }
 
 #[derive(Encode, Decode)]
@@ -234,6 +246,8 @@ impl Message {
                 (Header::ReadPiece(*request, PieceHeader::of(piece)), &piece.bytes)
             }
             Message::ReadEnd(request, sent) => (Header::ReadEnd(*request, *sent), &[]),
+            Message::Ask(request, question) => (Header::Ask(*request, question.clone()), &[]),
+            Message::Reply(request, reply) => (Header::Reply(*request, reply.clone()), &[]),
         };
         let header = header.encode();
         let length = header.len() + payload.len();
@@ -263,6 +277,8 @@ impl Message {
             Header::Lack(id, stripe) => Message::Lack(id, stripe),
             Header::Read(read) => Message::Read(read),
             Header::ReadEnd(request, sent) => Message::ReadEnd(request, sent),
+            Header::Ask(request, question) => Message::Ask(request, question.checked()?),
+            Header::Reply(request, reply) => Message::Reply(request, reply.checked()?),
         };
         if left == 0 { Ok(message) } else { Err(Malformed::Trailing(left)) }
     }
@@ -275,7 +291,11 @@ impl Message {
             Message::Vote(vote) => Some(vote.open_id),
             Message::No(no) => Some(no.open_id),
             Message::Want(want) => Some(want.open_id),
-            Message::Read(_) | Message::ReadPiece(..) | Message::ReadEnd(..) => None,
+            Message::Read(_)
+            | Message::ReadPiece(..)
+            | Message::ReadEnd(..)
+            | Message::Ask(..)
+            | Message::Reply(..) => None,
         }
     }
 
@@ -288,6 +308,8 @@ impl Message {
                 | Message::Read(_)
                 | Message::ReadPiece(..)
                 | Message::ReadEnd(..)
+                | Message::Ask(..)
+                | Message::Reply(..)
         )
     }
 }

@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::custody::AuditOutcome;
 use crate::service::Reason;
 
 /// Batches that reached a stage. Labels: `seat`, `stage`.
@@ -44,6 +45,22 @@ pub const HASH_DEVICE_ATTACHMENTS: &str = "dac_hash_device_attachments_total";
 pub const HASH_DEVICE_FAULTS: &str = "dac_hash_device_faults_total";
 /// Bytes of the store. Labels: `seat`, `kind` (used, free, reserved).
 pub const STORE_BYTES: &str = "dac_store_bytes";
+/// Shards owed by this member. Labels: `seat`, `state` (live, here, checked, missing, damaged).
+pub const SHARDS: &str = "dac_shards";
+/// Shards repaired. Labels: `seat`.
+pub const REPAIRED: &str = "dac_repaired_shards_total";
+/// Bytes of repairs. Labels: `seat`, `kind` (owed: the shards; received: what came for them).
+pub const REPAIR_BYTES: &str = "dac_repair_bytes_total";
+/// Repairs that failed and are tried again. Labels: `seat`.
+pub const REPAIRS_FAILED: &str = "dac_repairs_failed_total";
+/// Bytes read back by the scrub. Labels: `seat`.
+pub const SCRUBBED_BYTES: &str = "dac_scrubbed_bytes_total";
+/// Passes of the scrub over everything stored. Labels: `seat`.
+pub const SCRUB_PASSES: &str = "dac_scrub_passes_total";
+/// Damage found by the scrub. Labels: `seat`.
+pub const DAMAGE_FOUND: &str = "dac_damage_found_total";
+/// Audits of other members. Labels: `seat`, `member` (the one asked), `outcome` (held, missing, wrong, no_answer).
+pub const AUDITS: &str = "dac_audits_total";
 /// Members connected, this one included. Labels: `seat`.
 pub const MEMBERS_CONNECTED: &str = "dac_members_connected";
 /// Requests answered. Labels: `seat`, `route`, `status`.
@@ -137,6 +154,21 @@ pub struct StoreSpace {
     pub free_bytes: u64,
     /// Bytes that are never filled with batches.
     pub reserved_bytes: u64,
+}
+
+/// Shards owed by a member, by state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardCounts {
+    /// Live certificates.
+    pub live: u64,
+    /// Shards that are here.
+    pub here: u64,
+    /// Read back since the start.
+    pub checked: u64,
+    /// Owed and not here.
+    pub missing: u64,
+    /// Found damaged.
+    pub damaged: u64,
 }
 
 /// Work of a hash engine since the process started; both numbers only grow.
@@ -235,6 +267,42 @@ impl Meter {
         }
     }
 
+    /// Shards by state.
+    pub fn shards(&self, counts: &ShardCounts) {
+        let states = [
+            ("live", counts.live),
+            ("here", counts.here),
+            ("checked", counts.checked),
+            ("missing", counts.missing),
+            ("damaged", counts.damaged),
+        ];
+        for (state, shards) in states {
+            gauge!(SHARDS, "seat" => self.seat.clone(), "state" => state).set(number(shards));
+        }
+    }
+
+    /// Totals of repair (shards, their bytes, bytes received, failures) and of the scrub (bytes, passes, damage).
+    pub fn healing(
+        &self,
+        (repaired, owed_bytes, received_bytes, failed): (u64, u64, u64, u64),
+        (scrubbed_bytes, passes, damage): (u64, u64, u64),
+    ) {
+        let seat = || self.seat.clone();
+        counter!(REPAIRED, "seat" => seat()).absolute(repaired);
+        counter!(REPAIR_BYTES, "seat" => seat(), "kind" => "owed").absolute(owed_bytes);
+        counter!(REPAIR_BYTES, "seat" => seat(), "kind" => "received").absolute(received_bytes);
+        counter!(REPAIRS_FAILED, "seat" => seat()).absolute(failed);
+        counter!(SCRUBBED_BYTES, "seat" => seat()).absolute(scrubbed_bytes);
+        counter!(SCRUB_PASSES, "seat" => seat()).absolute(passes);
+        counter!(DAMAGE_FOUND, "seat" => seat()).absolute(damage);
+    }
+
+    /// Another member was audited.
+    pub fn audit(&self, member: u16, outcome: AuditOutcome) {
+        let (seat, member) = (self.seat.clone(), member.to_string());
+        counter!(AUDITS, "seat" => seat, "member" => member, "outcome" => outcome.label()).increment(1);
+    }
+
     /// Members connected, this one included.
     pub fn members_connected(&self, members: u16) {
         gauge!(MEMBERS_CONNECTED, "seat" => self.seat.clone()).set(f64::from(members));
@@ -328,6 +396,14 @@ fn describe() {
     describe_counter!(HASH_DEVICE_ATTACHMENTS, "Good self-tests of the hash device");
     describe_counter!(HASH_DEVICE_FAULTS, "Faults of the hash device by kind; after each software goes on");
     describe_gauge!(STORE_BYTES, "Bytes of the store: used, free on its file system, reserved");
+    describe_gauge!(SHARDS, "Shards this member owes, by state");
+    describe_counter!(REPAIRED, "Shards that were missing or damaged and came back");
+    describe_counter!(REPAIR_BYTES, "Bytes of repaired shards, and bytes received for them");
+    describe_counter!(REPAIRS_FAILED, "Repairs that failed; each is tried again");
+    describe_counter!(SCRUBBED_BYTES, "Bytes read back and compared with their commitments");
+    describe_counter!(SCRUB_PASSES, "Passes over everything that is stored");
+    describe_counter!(DAMAGE_FOUND, "Damaged contents found by the scrub");
+    describe_counter!(AUDITS, "Random leaves asked of other members, by outcome");
     describe_gauge!(MEMBERS_CONNECTED, "Members connected, this one included");
     describe_counter!(HTTP_REQUESTS, "HTTP requests by route and status");
     describe_histogram!(HTTP_SECONDS, "Seconds to the first byte of an HTTP answer");
@@ -350,6 +426,9 @@ mod tests {
         meter.hash_engine("portable", &[HashWork { function: "keccak256", hashes: 3, bytes: 99 }]);
         meter.hash_device(true, 2, &[("timed_out", 4)]);
         meter.store_space(StoreSpace { used_bytes: 1, free_bytes: 2, reserved_bytes: 3 });
+        meter.shards(&ShardCounts { live: 5, here: 4, checked: 3, missing: 1, damaged: 0 });
+        meter.healing((2, 3, 4, 5), (6, 7, 8));
+        meter.audit(3, AuditOutcome::Wrong);
         meter.members_connected(7);
         meter.http_request("/v1/params", 200, Duration::from_millis(1));
         let text = render();
@@ -372,6 +451,10 @@ mod tests {
         assert!(has(HASH_DEVICE_ATTACHMENTS, &[], " 2"), "{text}");
         assert!(has(HASH_DEVICE_FAULTS, &["kind=\"timed_out\""], " 4"), "{text}");
         assert!(has(STORE_BYTES, &["kind=\"reserved\""], " 3"), "{text}");
+        assert!(has(SHARDS, &["state=\"missing\""], " 1"), "{text}");
+        assert!(has(REPAIR_BYTES, &["kind=\"received\""], " 4"), "{text}");
+        assert!(has(DAMAGE_FOUND, &[], " 8"), "{text}");
+        assert!(has(AUDITS, &["member=\"3\"", "outcome=\"wrong\""], " 1"), "{text}");
         assert!(has(MEMBERS_CONNECTED, &[], " 7"), "{text}");
         assert!(has(HTTP_REQUESTS, &["route=\"/v1/params\"", "status=\"200\""], " 1"), "{text}");
         assert!(

@@ -7,8 +7,14 @@
 //! Terms: a *class* of traffic has one long-lived stream per peer and direction: `bulk` (dispersal, exchange, votes) and
 //! `repair` (pulls and reads), so that a reader never waits behind a batch. Gossip carries small control messages.
 //!
-//! Files: `swarm.rs` (connections, gossip), `streams.rs` (frames in and out), `queue.rs` (what waits for a peer).
+//! A node may take part in several committees at once, one for each epoch that still counts: all of them share one
+//! [`Edge`] and its connections. Streams and gossip topics carry the committee's name, so epochs do not mix and every
+//! [`Network`] speaks of the seats of its own committee only.
+//!
+//! Files: `swarm.rs` (connections, gossip), `committee.rs` (one committee's part of them), `streams.rs` (frames in and
+//! out), `queue.rs` (what waits for a peer).
 
+mod committee;
 mod queue;
 mod streams;
 mod swarm;
@@ -20,16 +26,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use libp2p::identity::Keypair;
+use libp2p::gossipsub::TopicHash;
 use libp2p::{Multiaddr, PeerId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{Credit, GossipId, SeatSet, Verdict};
 use crate::message::Message;
 
 pub use queue::{Class, Counters, PeerQueue, QUEUE_FRAMES_MAX, SendError};
 pub use streams::read_frame;
-pub use swarm::Bound;
+pub use swarm::{Bound, Edge};
 
 /// Another member, as the committee file names it.
 #[derive(Clone, Debug)]
@@ -42,26 +48,15 @@ pub struct Peer {
     pub addresses: Vec<Multiaddr>,
 }
 
-/// What a node tells its network.
-#[derive(Clone)]
+/// One committee as its member's network knows it.
+#[derive(Clone, Debug)]
 pub struct NetworkConfig {
     /// Own seat.
     pub seat: u16,
-    /// Own identity.
-    pub keypair: Keypair,
     /// Every other member.
     pub peers: Vec<Peer>,
-    /// Gossip topic: one per committee.
-    pub topic: String,
-}
-
-impl std::fmt::Debug for NetworkConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NetworkConfig")
-            .field("seat", &self.seat)
-            .field("peers", &self.peers)
-            .finish_non_exhaustive()
-    }
+    /// Name of the committee, its hash: part of the names of its streams and of its gossip topic.
+    pub committee: String,
 }
 
 /// What comes in.
@@ -92,13 +87,16 @@ pub enum NetworkEvent {
 /// Orders for the swarm task.
 #[derive(Debug)]
 enum Command {
-    Gossip(Vec<u8>),
+    Join(Box<committee::Joined>, oneshot::Sender<anyhow::Result<()>>),
+    Leave(TopicHash),
+    Readdress(PeerId, Vec<Multiaddr>),
+    Gossip(TopicHash, Vec<u8>),
     Judge(GossipId, Verdict),
     Disconnect(PeerId),
     Close,
 }
 
-/// A running edge. Cloning shares it; dropping the last clone stops it.
+/// A committee's part of a running edge. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Network {
     queues: Arc<HashMap<u16, PeerQueue>>,
@@ -106,6 +104,9 @@ pub struct Network {
     commands: mpsc::Sender<Command>,
     connected: watch::Receiver<SeatSet>,
     counters: Arc<Counters>,
+    topic: TopicHash,
+    /// The edge has no other committee: it closes with this one.
+    is_alone: bool,
 }
 
 impl Network {
@@ -125,7 +126,7 @@ impl Network {
 
     /// Publishes a control message; dropped (and counted) when the swarm task is behind.
     pub fn gossip(&self, bytes: Vec<u8>) {
-        if self.commands.try_send(Command::Gossip(bytes)).is_err() {
+        if self.commands.try_send(Command::Gossip(self.topic.clone(), bytes)).is_err() {
             self.counters.gossip_dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -147,10 +148,11 @@ impl Network {
         }
     }
 
-    /// Closes every connection and stops listening.
+    /// Leaves the committee: its streams end, and connections to members of no other committee of this node.
     pub async fn close(&self) {
+        let command = if self.is_alone { Command::Close } else { Command::Leave(self.topic.clone()) };
         // Closed already: nothing to do.
-        let _closed = self.commands.send(Command::Close).await;
+        let _closed = self.commands.send(command).await;
     }
 
     /// Members connected now, this one included; changes can be awaited.

@@ -5,44 +5,50 @@
 //! own, and come back as events. A store that stops being able to sync stops the node.
 //!
 //! Files: `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs` (serving bytes), `serve.rs` (what
-//! peers pull), `stored.rs` (what the store alone can tell), `board.rs` (who waits for what), `backend.rs` (the API's seam).
+//! peers pull), `holder.rs` (pieces from the store), `heal.rs` (keeping what was promised), `stored.rs` (what the store
+//! alone can tell), `board.rs` (who waits for what), `calendar.rs` (whether the date is believed), `backend.rs` (the API's seam).
 
 mod backend;
 mod board;
 mod calendar;
 mod disperse;
+mod heal;
+mod holder;
 mod perform;
 mod read;
 mod serve;
 mod stored;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use attest::{CommitteeFile, SecretKey, Submission, SubmissionSignature};
+use attest::{CommitteeFile, RollupId, SecretKey, Submission, SubmissionSignature};
 use bytes::Bytes;
 use dac_node_coding::Coder;
 use fpga_hash::Hasher;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::compute::ComputePool;
-use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet};
+use crate::config::HealConfig;
+use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
 use crate::hash_engine::HashEngine;
 use crate::message::{Control, OpenId};
 use crate::metrics::Meter;
 use crate::net::{Network, NetworkEvent};
-use crate::service::{Reason, Refusal};
+use crate::service::{Reason, Refusal, RollupPolicy};
 use crate::store::ShardStore;
 
 use board::Board;
 use calendar::Calendar;
+use heal::Heal;
 use read::Reader;
 
-pub use serve::{Holder, HolderError};
+pub use holder::{Holder, HolderError};
 
 /// Results of heavy work that may wait for the node's task.
 const COMPLETIONS_MAX: usize = 4096;
@@ -66,8 +72,10 @@ pub struct NodeParts {
     pub engine: EngineConfig,
     /// Its committee, as the file states it.
     pub committee_file: CommitteeFile,
-    /// Its signing key. Never leaves the node's task.
-    pub secret: SecretKey,
+    /// Where its epoch stands.
+    pub term: Term,
+    /// Its signing key. Never leaves the node's task and the signature thread.
+    pub secret: Arc<SecretKey>,
     /// Its edge towards the other members.
     pub network: Network,
     /// What comes in there.
@@ -80,6 +88,8 @@ pub struct NodeParts {
     pub compute: ComputePool,
     /// Its clocks.
     pub clock: Arc<dyn Clock>,
+    /// How it keeps what it promised.
+    pub heal: HealConfig,
     /// How far ahead of what it knows the calendar is believed when something is to be dropped.
     pub clock_step: Duration,
 }
@@ -95,8 +105,12 @@ pub enum NodeError {
     Task(String),
 }
 
-/// A request of the API to the node's task.
+/// A request of the API, or of whoever follows L1, to the node's task.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost all are submissions; a box for each would cost an allocation"
+)]
 enum Request {
     Submit {
         submission: Submission,
@@ -105,22 +119,36 @@ enum Request {
         facts: Facts,
         reply: oneshot::Sender<Result<attest::BatchId, Refusal>>,
     },
+    Term(Term),
+    Rollups(BTreeMap<RollupId, RollupPolicy>),
+}
+
+/// What submissions are checked against before their bytes are read; the engine checks again.
+#[derive(Clone, Debug)]
+struct Gate {
+    engine: EngineConfig,
+    term: Term,
 }
 
 /// What every part of the node shares.
 #[derive(Debug)]
 struct Shared {
+    /// As the node was started; rollups may have changed since: see `gate`.
     engine: EngineConfig,
-    committee_file: CommitteeFile,
+    gate: RwLock<Arc<Gate>>,
+    committee_file: Arc<CommitteeFile>,
     coder: Coder,
     network: Network,
     store: Arc<dyn ShardStore>,
+    /// For checks of what peers send; may be a device, so what passed is checked again before it is signed.
     hash: HashEngine,
+    /// For what is signed, served or read back: always software.
     hasher: Arc<dyn Hasher>,
     compute: ComputePool,
     clock: Arc<dyn Clock>,
     board: Board,
     reader: Reader,
+    heal: Heal,
     meter: Meter,
     requests: mpsc::Sender<Request>,
     in_flight: watch::Sender<(usize, u64)>,
@@ -170,22 +198,25 @@ impl Node {
             coder,
             network: parts.network,
             store: parts.store,
-            hasher: parts.hash.hasher().clone(),
+            hasher: parts.hash.software().clone(),
             hash: parts.hash,
             compute: parts.compute,
             clock: parts.clock,
             board: Board::default(),
             reader: Reader::default(),
+            heal: Heal::new(parts.heal, thresholds.members()),
             meter: Meter::new(seat),
             requests,
             in_flight: watch::channel((0, 0)).0,
             stopping: watch::channel(false).0,
-            committee_file: parts.committee_file,
+            committee_file: Arc::new(parts.committee_file),
+            gate: RwLock::new(Arc::new(Gate { engine: parts.engine.clone(), term: parts.term.clone() })),
             engine: parts.engine.clone(),
         });
+        heal::start(&shared, &completions);
         let worker = Worker {
             engine: Engine::new(parts.engine),
-            secret: Arc::new(parts.secret),
+            secret: parts.secret,
             shared: shared.clone(),
             completions,
             tickets: HashMap::new(),
@@ -197,7 +228,8 @@ impl Node {
             calendar,
             stage_times: HashMap::new(),
         };
-        let task = tokio::spawn(worker.run(requests_receiver, completions_receiver, parts.events));
+        let task =
+            tokio::spawn(worker.run(parts.term, requests_receiver, completions_receiver, parts.events));
         Node { handle: NodeHandle { shared }, task }
     }
 
@@ -238,6 +270,24 @@ impl NodeHandle {
         self.shared.engine.seat
     }
 
+    /// Its epoch.
+    pub fn epoch(&self) -> attest::Epoch {
+        self.shared.engine.committee.epoch()
+    }
+
+    /// Tells the node where its epoch stands. The API knows when this returns; the engine hears of it next.
+    pub async fn set_term(&self, term: Term) {
+        self.shared.change_gate(|gate| gate.term = term.clone());
+        // A stopped node needs no term.
+        let _stopped = self.shared.requests.send(Request::Term(term)).await;
+    }
+
+    /// Tells the node which rollups are served, as [`NodeHandle::set_term`].
+    pub async fn set_rollups(&self, rollups: BTreeMap<RollupId, RollupPolicy>) {
+        self.shared.change_gate(|gate| gate.engine.rollups = rollups.clone());
+        let _stopped = self.shared.requests.send(Request::Rollups(rollups)).await;
+    }
+
     /// Members connected now, this one included; changes can be awaited.
     pub fn connected(&self) -> watch::Receiver<SeatSet> {
         self.shared.network.connected()
@@ -251,6 +301,17 @@ impl NodeHandle {
     /// The network's counters.
     pub fn network(&self) -> &Network {
         &self.shared.network
+    }
+}
+
+impl Shared {
+    fn gate(&self) -> Arc<Gate> {
+        self.gate.read().clone()
+    }
+
+    fn change_gate(&self, change: impl FnOnce(&mut Gate)) {
+        let mut gate = self.gate.write();
+        change(Arc::make_mut(&mut gate));
     }
 }
 
@@ -286,10 +347,12 @@ enum Completion {
 impl Worker {
     async fn run(
         mut self,
+        term: Term,
         mut requests: mpsc::Receiver<Request>,
         mut completions: mpsc::Receiver<Completion>,
         mut events: mpsc::Receiver<NetworkEvent>,
     ) -> Result<(), NodeError> {
+        self.feed(Event::Term(term));
         let result = self.work(&mut requests, &mut completions, &mut events).await;
         self.shared.network.close().await;
         result
@@ -358,6 +421,8 @@ impl Worker {
                 self.tickets.insert(ticket, reply);
                 self.feed(Event::Submit { ticket, submission, signature, batch, facts });
             }
+            Request::Term(term) => self.feed(Event::Term(term)),
+            Request::Rollups(rollups) => self.feed(Event::Rollups(rollups)),
         }
     }
 

@@ -90,6 +90,8 @@ pub enum Change {
     RollupSet {
         /// The rollup.
         id: RollupId,
+        /// Who names its submitters. Another admin begins without any.
+        admin: Address,
         /// Its quota.
         quota: Quota,
     },

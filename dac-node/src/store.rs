@@ -45,6 +45,8 @@ pub use simulated::{SimulatedDirectory, Unsynced};
 pub const EVIDENCE_BYTES_MAX: usize = 1 << 20;
 /// Most evidence kept.
 pub const EVIDENCE_ENTRIES_MAX: u64 = 64;
+/// Places that one [`ShardStore::certificates_since`] looks at.
+const CERTIFICATE_SCAN_MAX: usize = 65_536;
 /// Quota counters of days this far back are dropped by [`ShardStore::prune`].
 pub const QUOTA_DAYS_KEPT: u64 = 7;
 
@@ -132,6 +134,37 @@ impl NewContent {
     }
 }
 
+/// A shard to be written again, or for the first time by a member that was away: verified bytes only. It gives no right
+/// to sign: no statement's record comes with it.
+#[derive(Clone, Debug)]
+pub struct RestoredContent {
+    /// Its name.
+    pub key: ContentKey,
+    /// Shape of the encoding.
+    pub layout: Layout,
+    /// Poseidon root of the batch, as its certificate states it.
+    pub data_root: DataRoot,
+    /// Roots of all pieces.
+    pub piece_roots: PieceRoots,
+    /// This member's piece of every stripe, in stripe order.
+    pub shard: Vec<Bytes>,
+    /// The batch, whole, where a hot copy is to be replaced; a hot copy that is gone does not come back.
+    pub batch: Option<Bytes>,
+    /// Unix seconds until which the shard is owed.
+    pub retain_until: u64,
+}
+
+/// Certificates in the order in which they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificatePage {
+    /// Those still live.
+    pub ids: Vec<BatchId>,
+    /// Where the next page begins.
+    pub next: u64,
+    /// Whether there may be more behind it.
+    pub more: bool,
+}
+
 /// Room on the storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -207,6 +240,27 @@ pub trait ShardStore: Send + Sync + std::fmt::Debug {
     /// [`Error::Certificate`] when it does not decode; it is not verified here.
     fn put_certificate(&self, id: BatchId, certificate: &[u8]) -> Result<(), Error>;
 
+    /// Writes a shard that is missing or damaged, durably, and keeps it until `retain_until` at least. What is here and
+    /// checks is left alone; a damaged hot copy is replaced when the batch is at hand.
+    ///
+    /// # Errors
+    /// [`Error::Full`] leaves everything as it was. [`Error::Poisoned`]: stop the process.
+    ///
+    /// # Panics
+    /// When the parts do not fit each other: a bug of the caller, who verified them all.
+    fn restore(&self, content: RestoredContent) -> Result<(), Error>;
+
+    /// Contents in the order of their keys, those behind `after` (`None`: from the first), at most `limit`.
+    fn contents_after(
+        &self,
+        after: Option<ContentKey>,
+        limit: usize,
+    ) -> Result<Vec<(ContentKey, ContentInfo)>, Error>;
+
+    /// Certificates with `retain_until >= live_at` in the order in which they came, from place `from` on, at most
+    /// `limit`. A certificate keeps its place when one with more signers replaces it.
+    fn certificates_since(&self, from: u64, live_at: u64, limit: usize) -> Result<CertificatePage, Error>;
+
     /// A stored certificate (SCALE).
     fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error>;
 
@@ -228,6 +282,23 @@ pub trait ShardStore: Send + Sync + std::fmt::Debug {
     /// Drops what expired at `now` (Unix seconds): hot copies after `hot_until`, statements and shards after
     /// `retain_until` plus grace. The caller vouches for the clock: a time far ahead drops everything.
     fn prune(&self, now: u64) -> Result<Pruned, Error>;
+}
+
+impl RestoredContent {
+    /// # Panics
+    /// When the parts do not fit each other.
+    fn assert_consistent(&self) {
+        assert_eq!(*self.piece_roots.layout(), self.layout, "the piece roots are of this layout");
+        assert_eq!(
+            self.piece_roots.shards_root(),
+            self.key.shards_root,
+            "the piece roots are of this content"
+        );
+        let pieces = (0..self.layout.stripes()).map(|stripe| self.layout.piece_bytes(stripe));
+        assert!(self.shard.iter().map(Bytes::len).eq(pieces), "the shard has a piece of each stripe");
+        let length = self.batch.as_ref().map_or(self.layout.batch_bytes(), |batch| batch.len() as u64);
+        assert_eq!(length, self.layout.batch_bytes(), "the batch has the layout's length");
+    }
 }
 
 /// Refuses a range that is not inside a batch of `bytes`.

@@ -1,8 +1,9 @@
 //! A [`Hasher`] on a device that may fail at any time.
 //!
 //! Promise: every call returns the digests that software would return for all messages whose packets a check covers, and
-//! returns at all: whatever the device does, no call waits longer than its packets' deadlines, and what the device
-//! did not answer is hashed in software. A device that made one mistake gets no work until a new self-test was good.
+//! returns at all: whatever the device does, one deadline ([`AcceleratorConfig::timeout`]) covers all that a call waits
+//! for, and what the device has not answered by then is hashed in software. A device that made one mistake gets no work
+//! until a new self-test was good.
 //!
 //! How: callers cut their messages into packets' worth of items of one length, put them in a bounded queue and wait. One
 //! thread owns the device: it merges neighbours of one shape into one packet, keeps as many packets in flight as the
@@ -15,8 +16,7 @@
 //! the processor.
 //!
 //! What the sample is not: a device that is wrong once in a thousand digests passes a sample of one in 256 three times
-//! in four. Roots that come out wrong are then refused by the other members, never certified. Set `recheck_one_in` to 1
-//! where that matters more than speed.
+//! in four. Who signs what comes out must compute it again, as `dac-node` does, or set `recheck_one_in` to 1.
 
 mod batch;
 mod counters;
@@ -38,6 +38,7 @@ use fpga_hash::{
     Digest, FieldElement, Hasher, Work, WorkCounter, check_poseidon_shape, check_prefixed_shape,
 };
 
+use crate::deadline::Deadline;
 use crate::packet::{Limits, stride};
 use crate::{Connect, Fault, FaultKind};
 use batch::{Batch, Elements, Messages, Prefixed, Shape};
@@ -56,7 +57,8 @@ pub struct AcceleratorConfig {
     pub recheck_one_in: u32,
     /// Calls with fewer messages stay in software: a trip to a device costs more.
     pub messages_min: usize,
-    /// Longest wait for one packet, in either direction, and for one register.
+    /// Longest that a call waits for the device, for all its packets together. Also the longest for one step of the
+    /// device's thread: an attachment with its self-test, a request's way in, a reply's way out.
     pub timeout: Duration,
     /// Pause before a lost device is tried again; doubles with each failure.
     pub reattach_after: Duration,
@@ -130,8 +132,9 @@ pub struct Accelerator {
 }
 
 impl Accelerator {
-    /// Starts the device's thread and waits for the first attempt to attach it. Without a device, or with a bad one, the
-    /// accelerator works all the same, in software, and keeps trying.
+    /// Starts the device's thread and waits for the first attempt to attach it, no longer than
+    /// [`AcceleratorConfig::timeout`]. Without a device, or with a bad one, the accelerator works all the same, in
+    /// software, and keeps trying.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -139,18 +142,21 @@ impl Accelerator {
         let (queue, commands) = sync_channel(QUEUE_REQUESTS_MAX);
         let (tried, first_attempt) = sync_channel(1);
         let shared = Arc::new(Shared::default());
+        let deadline = Deadline::after(config.timeout);
         let worker = worker::Worker::new(connect, config.clone(), shared.clone(), commands);
         std::thread::Builder::new().name("hash-device".to_owned()).spawn(move || worker.run(&tried))?;
-        // The thread says so in every case; if it died, nothing is attached.
-        let _ended = first_attempt.recv();
+        // If it died, or still waits for the system, nothing is attached now.
+        let _ended = first_attempt.recv_timeout(deadline.timeout());
         let random = AtomicU64::new(RandomState::new().hash_one(0u8));
         Ok(Self { config, shared, queue, work: WorkCounter::default(), random })
     }
 
     /// How the device is doing.
     pub fn status(&self) -> AcceleratorStatus {
+        // Both change under the write lock: who sees an attachment counted sees it open.
+        let attached = self.shared.attached.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         AcceleratorStatus {
-            is_attached: self.attached().is_some(),
+            is_attached: attached.is_some(),
             attachments: self.shared.attachments.load(Ordering::SeqCst),
             faults: self.shared.faults.snapshot(),
         }
@@ -182,15 +188,18 @@ impl Accelerator {
             software(0..digests.len(), digests);
             return 0;
         };
+        let deadline = Deadline::after(self.config.timeout);
         let items_max = items_max(&attached.limits, &shape);
         let sent: Vec<Option<Receiver<Answer>>> = (0..digests.len())
             .step_by(items_max)
-            .map(|start| self.send(batch, &shape, start..digests.len().min(start + items_max)))
+            .map(|start| {
+                self.send(batch, &shape, start..digests.len().min(start + items_max), attached.number)
+            })
             .collect();
         let mut by_device = 0;
         for ((part, answer), digests) in sent.iter().enumerate().zip(digests.chunks_mut(items_max)) {
             let items = part * items_max..part * items_max + digests.len();
-            let answer = answer.as_ref().and_then(|answer| answer.recv().ok());
+            let answer = answer.as_ref().and_then(|answer| answer.recv_timeout(deadline.timeout()).ok());
             if answer.is_some_and(|answer| self.take(batch, items.clone(), &answer, digests)) {
                 by_device += digests.len();
             } else {
@@ -211,15 +220,21 @@ impl Accelerator {
             .then_some((attached, shape))
     }
 
-    /// Puts a request in the queue; `None` when it is full or the device has gone.
-    fn send(&self, batch: &impl Batch, shape: &Shape, items: Range<usize>) -> Option<Receiver<Answer>> {
+    /// Puts a request in the queue; `None` when it is full or the attachment has gone whose limits the request keeps to.
+    fn send(
+        &self,
+        batch: &impl Batch,
+        shape: &Shape,
+        items: Range<usize>,
+        attachment: u64,
+    ) -> Option<Receiver<Answer>> {
         let item_count = u32::try_from(items.len()).expect("bounded by the device's limits");
         let mut payload = Vec::new();
         batch.pack(items, shape, &mut payload);
         let (answer, receiver) = sync_channel(1);
         let request = Request { shape: *shape, item_count, payload, answer };
         let attached = self.shared.attached.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        attached.as_ref()?;
+        attached.filter(|attached| attached.number == attachment)?;
         match self.queue.try_send(Command::Request(request)) {
             Ok(()) => Some(receiver),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,

@@ -12,6 +12,11 @@ impl Deadline {
         Self(now() + timeout)
     }
 
+    /// What is left for an operation that takes a timeout; zero when the point has passed.
+    pub(crate) fn timeout(self) -> Duration {
+        self.left().unwrap_or_default()
+    }
+
     /// What is left; `None` when the point has passed.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.checked_duration_since(now()).filter(|left| !left.is_zero())

@@ -88,6 +88,12 @@ pub enum Fault {
         /// Why.
         status: Status,
     },
+    /// The device did not refuse a request that it cannot know.
+    #[error("the device did not refuse the unknown opcode {opcode}")]
+    NotRefused {
+        /// Asked for.
+        opcode: u8,
+    },
     /// A digest is not what software computes.
     #[error("a digest of the device differs from software's")]
     WrongDigest,
@@ -179,7 +185,7 @@ impl Fault {
             Self::UnexpectedReply { .. } => FaultKind::UnexpectedReply,
             Self::Refused { .. } => FaultKind::Refused,
             Self::WrongDigest => FaultKind::WrongDigest,
-            Self::WrongDevice { .. } => FaultKind::WrongDevice,
+            Self::WrongDevice { .. } | Self::NotRefused { .. } => FaultKind::WrongDevice,
         }
     }
 }

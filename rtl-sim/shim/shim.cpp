@@ -155,6 +155,13 @@ void rtl_sim_free(void* handle) {
 
 void rtl_sim_reset(void* handle) { static_cast<Simulation*>(handle)->reset(); }
 
+// The host gives up the word that it offers. Only in a reset: at any other time VALID stays until READY.
+void rtl_sim_withdraw(void* handle) {
+    auto& simulation = *static_cast<Simulation*>(handle);
+    simulation.has_held = false;
+    simulation.top->s_axis_tvalid = 0;
+}
+
 uint64_t rtl_sim_clocks(void* handle) { return static_cast<Simulation*>(handle)->clocks; }
 
 // Runs until `clocks` have passed, or the output is full, or the input is used up and nothing came for `quiet` clocks.

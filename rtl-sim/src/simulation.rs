@@ -176,14 +176,16 @@ impl Endpoint for Simulation {
     }
 
     fn reg_write(&mut self, address: u32, value: u32) -> Result<(), DeviceError> {
+        if address == CONTROL && value & CONTROL_RESET != 0 {
+            // What the card's queue in front of the design would lose, too, and the word that it offers.
+            self.input.clear();
+            // SAFETY: the shim declares exactly this signature, and the handle is alive.
+            unsafe { self.symbol::<unsafe extern "C" fn(*mut c_void)>(b"rtl_sim_withdraw\0")(self.handle) }
+        }
         // SAFETY: the shim declares exactly this signature.
         let write = unsafe { self.symbol::<Write>(b"rtl_sim_write\0") };
         // SAFETY: the handle is alive.
         let result = unsafe { write(self.handle, address, value, REGISTER_CLOCKS) };
-        if address == CONTROL && value & CONTROL_RESET != 0 {
-            // What the card's queue in front of the design would lose, too.
-            self.input.clear();
-        }
         self.idle_clocks = 0;
         answered(result, "write a register")
     }

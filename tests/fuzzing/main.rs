@@ -33,6 +33,16 @@ fn withstands(name: &str) {
 }
 
 #[test]
+fn link_withstands_any_bytes() {
+    withstands("link");
+}
+
+#[test]
+fn packet_withstands_any_bytes() {
+    withstands("packet");
+}
+
+#[test]
 fn message_withstands_any_bytes() {
     withstands("message");
 }

@@ -3,10 +3,13 @@
 #![allow(clippy::cast_possible_truncation, reason = "lengths of test batches fit any machine that runs this")]
 
 mod clients;
+mod epochs;
 mod expiry;
 mod full_disk;
 mod hash_device;
+mod healing;
 mod killed;
+mod l1;
 mod large;
 mod quic;
 mod quorum;

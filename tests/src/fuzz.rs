@@ -1,4 +1,4 @@
-//! What must hold for any bytes at every decoder that meets the network or a disk.
+//! What must hold for any bytes at every decoder that meets the network, a disk or a hash device.
 //!
 //! Promise: each body takes any input, does not panic, keeps its memory in proportion to its input, and asserts what its
 //! decoder promises. The same bodies run under libFuzzer (`cargo xtask fuzz`, targets of three lines in `tests/fuzz`)
@@ -7,6 +7,7 @@
 //! Files: one per family of decoders, `corpus.rs` (inputs to begin with), `mutate.rs` (the driver without libFuzzer).
 
 mod corpus;
+mod device;
 mod disk;
 mod http;
 mod mutate;
@@ -14,6 +15,7 @@ mod text;
 mod wire;
 
 pub use corpus::{corpus_folder, made};
+pub use device::{link, packet};
 pub use disk::segments;
 pub use http::http_request;
 pub use mutate::{Finding, mutate};
@@ -32,7 +34,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "message", body: message, inputs_per_hundred: 100 },
     Target { name: "frame_stream", body: frame_stream, inputs_per_hundred: 100 },
     Target { name: "gossip", body: gossip, inputs_per_hundred: 100 },
@@ -42,4 +44,6 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "node_config", body: node_config, inputs_per_hundred: 50 },
     Target { name: "http_request", body: http_request, inputs_per_hundred: 20 },
     Target { name: "segments", body: segments, inputs_per_hundred: 4 },
+    Target { name: "link", body: link, inputs_per_hundred: 50 },
+    Target { name: "packet", body: packet, inputs_per_hundred: 50 },
 ];

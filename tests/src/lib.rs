@@ -11,6 +11,7 @@
 mod answer;
 mod batch;
 pub mod fuzz;
+pub mod onchain;
 mod process;
 mod rollup;
 pub mod sim;

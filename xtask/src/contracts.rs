@@ -122,6 +122,8 @@ fn analyse(folder: &Path) -> anyhow::Result<()> {
     step("contracts: slither", slither)?;
     let mut halmos = tool("halmos")?;
     halmos.args(["--match-contract", "Symbolic.*", "--forge-build-out", "../target/contracts/out"]);
+    // A busy machine takes longer than the minute that is usual.
+    halmos.args(["--solver-timeout-assertion", "15m"]);
     step("contracts: halmos", halmos)
 }
 

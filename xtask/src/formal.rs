@@ -1,11 +1,13 @@
 //! `cargo xtask formal`: what is proved about the emitted Verilog, with yosys and z3.
 //!
 //! - One round of the Keccak core, with and without absorption, equals the round of FIPS 202 for every state, block and
-//!   round number. A fault of one bit is planted in the emitted text and must be found.
+//!   round number ([`round`]). Faults of one bit are planted in the emitted text and must be found.
 //! - Skid buffer and queue lose, repeat and reorder nothing: for every pattern of offers, takes and resets of
 //!   [`DEPTH`] clocks from power-up. A buffer that drops a beat is planted and must be found.
 //! - Traps of rust-hdl: for each, table and Verilog differ in the wrong form and agree in the safe one.
 //! - No loop of logic in the top, by yosys' `check`; a planted loop is found.
+
+mod round;
 
 use std::path::Path;
 
@@ -25,7 +27,7 @@ pub(crate) fn formal() -> anyhow::Result<()> {
     traps(&tools, &dir)?;
     loops(&tools, &dir)?;
     streams(&tools, &dir)?;
-    round(&tools, &dir)
+    round::prove(&tools, &dir)
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
@@ -154,42 +156,4 @@ fn sby(
         (false, true) => Ok(Verdict::Refuted),
         _ => bail!("sby decided nothing; see {}", log.display()),
     }
-}
-
-fn round(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
-    write(dir, "keccak_round_fips202.v", include_str!("../../fpga/cores/verilog/keccak_round_fips202.v"))?;
-    write(dir, "round_miter.v", &round_miter())?;
-    let [round, ..] = emit::proved()?;
-    round.write(dir)?;
-    // One bit of one AND of chi.
-    let (whole, fault) = ("inverted$13 & mixed$14", "inverted$13 & mixed$14 & 64'hffffffffffbfffff");
-    if round.text.matches(whole).count() != 1 {
-        bail!("the fault has no place in the round");
-    }
-    write(dir, "keccak_round_faulty.v", &round.text.replace(whole, fault))?;
-    for (file, wanted) in [("keccak_round_faulty", Verdict::Refuted), ("keccak_round", Verdict::Holds)] {
-        let script = format!(
-            "read_verilog {file}.v keccak_round_fips202.v round_miter.v; hierarchy -top miter; proc -norom; flatten; opt -full; \
-             techmap; opt; abc -g AND,XOR,MUX; opt_clean; sat -prove same 1 miter"
-        );
-        let verdict = decide(tools, dir, &script, &format!("{file}.log"), SAT)?;
-        expect(&format!("{file} equals FIPS 202 for every state, block and round"), wanted, verdict)?;
-    }
-    Ok(())
-}
-
-/// Both rounds side by side, lane by lane.
-fn round_miter() -> String {
-    let lanes = |port: &str, wire: &str, count: usize| -> String {
-        (0..count).map(|i| format!("        .{port}${i}({wire}[{}:{}]),\n", 64 * i + 63, 64 * i)).collect()
-    };
-    format!(
-        "module miter(input [1599:0] state, input [1087:0] block, input fresh, input [4:0] number, output same);\n    \
-         wire [1599:0] emitted, standard;\n    keccak_round round(\n{}{}{}        .fresh(fresh), .number(number));\n    \
-         keccak_round_fips202 fips(.before(state), .block(block), .fresh(fresh), .ir(number), .after(standard));\n    \
-         assign same = number >= 24 || emitted == standard;\nendmodule\n",
-        lanes("state", "state", 25),
-        lanes("block", "block", 17),
-        lanes("after", "emitted", 25),
-    )
 }

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use crate::step;
 
 /// The targets, as `tests/fuzz/Cargo.toml` names them.
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 11] = [
     "message",
     "frame_stream",
     "gossip",
@@ -24,6 +24,8 @@ const TARGETS: [&str; 9] = [
     "node_config",
     "http_request",
     "segments",
+    "link",
+    "packet",
 ];
 /// Where it builds and what it builds for; with a target named, build scripts and macros are not instrumented.
 const FOLDER: &str = "target/fuzz";

@@ -83,7 +83,7 @@ enum Task {
         #[arg(long, default_value_t = 5)]
         seeds: u32,
     },
-    /// Proofs about the emitted Verilog: Keccak round, streams, traps of the language
+    /// Proofs about the emitted Verilog: Keccak round, streams, traps of the language; part of a nightly run
     Formal,
 }
 
@@ -142,6 +142,7 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     step("planted faults", cargo(&planted))?;
     if nightly {
         sanitize()?;
+        formal::formal()?;
         fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
     }
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);

@@ -52,6 +52,64 @@ fn refused_certificates(committee: &Committee, certificate: &Certificate) -> Val
     list.into_iter().map(|(why, bytes)| refused_certificate(why, &bytes, committee)).collect()
 }
 
+/// ABI forms next to a good one that must not verify, and the error that L1 gives.
+fn refused_abi(committee: &Committee, good: &[u8]) -> Value {
+    let members = committee.thresholds().members();
+    let edited = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = good.to_vec();
+        edit(&mut bytes);
+        bytes
+    };
+    let set = |at: usize, value: u8| edited(&move |bytes: &mut Vec<u8>| bytes[at] = value);
+    let word = |index: usize, value: &'static [u8]| {
+        edited(&move |bytes: &mut Vec<u8>| {
+            bytes[32 * index..][..32].fill(0);
+            bytes[32 * (index + 1) - value.len()..][..value.len()].copy_from_slice(value);
+        })
+    };
+    let past = usize::from(members);
+    let list = [
+        ("one word less", "WrongLength(uint256,uint256)", good[..good.len() - 32].to_vec()),
+        ("one byte less", "WrongLength(uint256,uint256)", good[..good.len() - 1].to_vec()),
+        ("one byte more", "WrongLength(uint256,uint256)", [good, &[0]].concat()),
+        ("nothing", "WrongLength(uint256,uint256)", vec![]),
+        ("chain id of 65 bits", "NotCanonical()", set(23, 1)),
+        ("registry of 161 bits", "NotCanonical()", set(32 + 11, 1)),
+        ("epoch of 65 bits", "NotCanonical()", set(3 * 32 + 23, 1)),
+        ("retention of 65 bits", "NotCanonical()", set(10 * 32 + 23, 1)),
+        ("signature elsewhere", "NotCanonical()", set(12 * 32 + 31, 0)),
+        ("signature of another length", "NotCanonical()", set(13 * 32 + 31, 96)),
+        ("no bytes", "DataBytesOutOfRange(uint256,uint256)", word(5, &[0])),
+        ("one byte more than a batch has", "DataBytesOutOfRange(uint256,uint256)", word(5, &[4, 0, 0, 1])),
+        ("hot after the end", "HotAfterRetain(uint256,uint256)", set(9 * 32 + 24, 1)),
+        ("no signer", "NoSigners()", word(11, &[0])),
+        (
+            "a bit past the members",
+            "SignerPastMembers(uint256,uint256)",
+            edited(&|bytes| bytes[11 * 32 + 31 - past / 8] |= 1 << (past % 8)),
+        ),
+        ("the highest bit", "SignerPastMembers(uint256,uint256)", edited(&|bytes| bytes[11 * 32] |= 0x80)),
+        ("signature at infinity", "SignatureAtInfinity()", edited(&|bytes| bytes[14 * 32..].fill(0))),
+        ("signature off the curve", "InvalidSignaturePoint()", edited(&|bytes| bytes[17 * 32 + 31] ^= 1)),
+        ("dirty padding", "InvalidSignaturePoint()", set(14 * 32, 1)),
+        (
+            // (0, 2) is on the curve y^2 = x^3 + 4 and of order 3.
+            "signature outside the subgroup",
+            "InvalidSignaturePoint()",
+            edited(&|bytes| {
+                bytes[14 * 32..].fill(0);
+                bytes[17 * 32 + 31] = 2;
+            }),
+        ),
+    ];
+    let refused = |(why, error, bytes): (&str, &str, Vec<u8>)| {
+        let verified = Certificate::from_abi(&bytes, members).and_then(|found| found.verify(committee));
+        verified.expect_err(why);
+        json!({ "why": why, "error": error, "abi": hex(bytes) })
+    };
+    list.into_iter().map(refused).collect()
+}
+
 /// `abi` is null where the SCALE form is malformed: such a certificate has no other form.
 fn refused_certificate(why: &str, bytes: &[u8], committee: &Committee) -> Value {
     let abi = Certificate::decode_strict(bytes).ok().map(|certificate| {
@@ -98,6 +156,7 @@ fn certificate_json(seeded: &Seeded, seats: &[SeatIndex]) -> Value {
         "signature_padded": padded(certificate.signature),
         "scale": hex(certificate.encode()),
         "json": certificate.to_json(),
+        "refused_abi": refused_abi(committee, &abi),
         "abi": hex(abi),
         "refused": refused_certificates(committee, &certificate),
     })

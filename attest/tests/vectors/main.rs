@@ -115,6 +115,10 @@ struct Seeded {
 }
 
 fn seeded(members: u16, thresholds: Thresholds, domain: Domain) -> Seeded {
+    seeded_in(u64::from(members) + 1, members, thresholds, domain)
+}
+
+fn seeded_in(epoch: u64, members: u16, thresholds: Thresholds, domain: Domain) -> Seeded {
     let keys: Vec<_> = (0..members).map(|seat| key(&format!("member {seat} of {members}"))).collect();
     let member = |(seat, key): (usize, &SecretKey)| {
         let without_l1 = domain.registry == Address::ZERO;
@@ -123,7 +127,7 @@ fn seeded(members: u16, thresholds: Thresholds, domain: Domain) -> Seeded {
         Member { operator, public_key: key.public_key(), proof_of_possession }
     };
     let list = keys.iter().enumerate().map(member).collect();
-    let committee = Committee::new(Epoch(u64::from(members) + 1), domain, thresholds, list).unwrap();
+    let committee = Committee::new(Epoch(epoch), domain, thresholds, list).unwrap();
     Seeded { committee, keys }
 }
 
@@ -136,5 +140,9 @@ fn committees() -> Vec<Seeded> {
         seeded(7, default(7), without_l1),
         seeded(9, Thresholds::any_trust(9).unwrap(), with_l1),
         seeded(32, default(32), with_l1),
+        // On L1 too, in an order in which one registry can have them; the smaller ones above have none.
+        seeded_in(101, 1, default(1), with_l1),
+        seeded_in(107, 7, default(7), with_l1),
+        seeded_in(228, 128, default(128), with_l1),
     ]
 }

@@ -3,12 +3,13 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolEvent;
 use attest::Thresholds;
-use contracts::CertificateVerifier::{EpochNotActive, EpochSuperseded, UnknownEpoch};
+use contracts::CertificateVerifier::{EpochNotActive, EpochSuperseded, RetentionTooLong, UnknownEpoch};
 use contracts::CommitteeRegistry::{
-    self, ActivationTooEarly, DuplicateMember, EpochAnnounced, EpochNotAbove, EpochNotPending, EpochPending,
-    InvalidThresholds, KeyAlreadyStored, NewKeyMismatch, OwnableUnauthorizedAccount, OwnerRequired, Retired,
-    TooManyNewKeys, UnknownMember, aggregateKeyCall, announceCall, cancelCall, committeeCall, epochsCall,
-    keyOfCall, renounceOwnershipCall, retireCall, scheduleOfCall, storeKeysCall,
+    self, ActivationTooEarly, ActivationTooLate, DuplicateMember, EpochAnnounced, EpochNotAbove,
+    EpochNotPending, EpochPending, EpochTooFar, InvalidThresholds, KeyAlreadyStored, NewKeyMismatch,
+    OwnableUnauthorizedAccount, OwnerRequired, Retired, TooManyNewKeys, UnknownMember, aggregateKeyCall,
+    announceCall, cancelCall, committeeCall, epochsCall, keyOfCall, renounceOwnershipCall, retireCall,
+    scheduleOfCall, storeKeysCall,
 };
 use contracts::ICommitteeRegistry::Announcement;
 use contracts::harness::{ANNOUNCEMENT_DELAY_SECONDS, RETENTION_SECONDS_MAX, Seats, Settlement};
@@ -121,6 +122,59 @@ fn an_old_epoch_vouches_for_what_it_signed_and_no_more() {
     settlement.verify(&in_flight).unwrap();
 }
 
+/// What is good once is good until it expires: no announcement, cancellation or end of its epoch voids it. And nothing is
+/// good that could be voided: an active epoch vouches no longer than a rollup is kept, too.
+#[test]
+fn no_announcement_voids_a_certificate() {
+    let mut installed = installed(4);
+    let Installed { settlement, seats, committee } = &mut installed;
+    let (owner, registry) = (settlement.owner, settlement.registry);
+    let longest = settlement.chain.now() + RETENTION_SECONDS_MAX;
+    let good = seats.certify(committee, ROLLUP, longest, 0..4).unwrap();
+    let longer = seats.certify(committee, ROLLUP, longest + 1, 0..4).unwrap();
+    settlement.verify(&good).unwrap();
+    let RetentionTooLong { latestRetention, .. } = refused(settlement.verify(&longer));
+    assert_eq!(latestRetention.to::<u64>(), longest);
+    // An epoch that is announced and cancelled leaves both as they were.
+    settlement.announce(2, thresholds(4), seats.ids(), Bytes::new()).unwrap();
+    settlement.verify(&good).unwrap();
+    let RetentionTooLong { .. } = refused(settlement.verify(&longer));
+    settlement.chain.send(owner, registry, &cancelCall { epoch: 2 }).unwrap();
+    settlement.verify(&good).unwrap();
+    settlement.announce(3, thresholds(4), seats.ids(), Bytes::new()).unwrap();
+    settlement.activate();
+    for now in [settlement.chain.now(), longest - 1] {
+        settlement.chain.set_now(now);
+        settlement.verify(&good).unwrap();
+    }
+}
+
+/// Mistakes in units are refused: they would use up all numbers, or hold the place of the next epoch for years.
+#[test]
+fn rejects_numbers_and_times_that_are_mistakes() {
+    const LEAD: u64 = 365 * DAY;
+    let (mut settlement, seats) = registered();
+    let (owner, registry) = (settlement.owner, settlement.registry);
+    let keys = seats.padded_keys(0..4);
+    let EpochTooFar { latestNumber, .. } =
+        refused(settlement.announce((1 << 32) + 1, thresholds(4), seats.ids(), keys.clone()));
+    assert_eq!(latestNumber.to::<u64>(), 1 << 32);
+    let EpochTooFar { .. } = refused(settlement.announce(u64::MAX, thresholds(4), seats.ids(), keys.clone()));
+    let at = |activates_at: u64| Announcement {
+        epoch: 1 << 32,
+        minimumShards: 2,
+        quorum: 3,
+        activatesAt: alloy_primitives::aliases::U48::from(activates_at),
+        members: seats.ids(),
+        newKeys: keys.clone(),
+    };
+    let latest_start = NOW + ANNOUNCEMENT_DELAY_SECONDS + LEAD;
+    let late = announceCall { announcement: at(latest_start + 1) };
+    let ActivationTooLate { latest, .. } = refused(settlement.chain.send(owner, registry, &late));
+    assert_eq!(latest.to::<u64>(), latest_start);
+    settlement.chain.send(owner, registry, &announceCall { announcement: at(latest_start) }).unwrap();
+}
+
 #[test]
 fn a_cancelled_epoch_never_was() {
     let mut installed = installed(4);
@@ -136,13 +190,13 @@ fn a_cancelled_epoch_never_was() {
     let record = settlement.chain.send(owner, registry, &scheduleOfCall { epoch: 2 }).unwrap().output;
     assert_eq!(record, U256::ZERO);
     // Epoch 1 has no end again.
-    let far = settlement.chain.now() + 10 * RETENTION_SECONDS_MAX;
+    let far = settlement.chain.now() + RETENTION_SECONDS_MAX;
     let certificate = seats.certify(committee, ROLLUP, far, 0..4).unwrap();
     settlement.verify(&certificate).unwrap();
     // The number is used up, the members are not.
     let EpochNotAbove { numbered, .. } =
         refused(settlement.announce(2, thresholds(4), seats.ids(), Bytes::new()));
-    assert_eq!(numbered, 2);
+    assert_eq!(numbered.to::<u64>(), 2);
     settlement.announce(3, thresholds(4), seats.ids(), Bytes::new()).unwrap();
     let second = seats.committee(2, settlement.domain(), thresholds(4)).unwrap();
     let certificate = seats.certify(&second, ROLLUP, far, 0..4).unwrap();

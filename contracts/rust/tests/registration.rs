@@ -62,9 +62,9 @@ fn rejects_a_key_twice_whoever_registers_it() {
     let KeyAlreadyRegistered { .. } = refused(settlement.chain.send(other, settlement.registry, &call));
 }
 
-/// A rogue key is made from others' keys; nobody knows its secret, so nobody can prove it.
+/// The key and a good proof, of something else.
 #[test]
-fn rejects_a_rogue_key_without_proof() {
+fn rejects_proofs_of_something_else() {
     let (mut settlement, seats) = settlement();
     let operator = attest::Address(seats.operator(0).into_array());
     let call = good(&settlement, &seats);
@@ -86,18 +86,79 @@ fn rejects_a_rogue_key_without_proof() {
     }
 }
 
-/// An attestation over the same 32 bytes is no proof: the suites differ.
+/// A rogue key is `x * G - (sum of the others)`: with it a lone attacker signs for all. Nobody knows its secret, so nobody
+/// can prove it; with `x` alone it cannot be registered. (What it could do, registered without a proof, is shown in
+/// `test/CommitteeRegistry.t.sol`, where storage can be written.)
+#[test]
+fn rejects_a_rogue_key() {
+    let (mut settlement, seats) = settlement();
+    let attacker = blst::min_sig::SecretKey::key_gen(&[9; 32], &[]).unwrap();
+    let others: Vec<_> = [0, 1].map(|seat| blst_key(&seats.key(seat).public_key().to_bytes().0)).into();
+    let rogue = subtract(&attacker.sk_to_pk(), &others);
+    // It is what the attack needs: the sum of all keys is the attacker's own.
+    let all: Vec<_> = others.iter().chain([&rogue]).collect();
+    let sum = blst::min_sig::AggregatePublicKey::aggregate(&all, true).unwrap().to_public_key();
+    assert_eq!(sum, attacker.sk_to_pk());
+    let padded = padded_key(&rogue);
+    let operator = attest::Address(seats.operator(0).into_array());
+    let digest = possession_digest(&settlement, operator, &padded);
+    let suite = b"BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
+    let proof = attacker.sign(&digest, suite, &[]);
+    // The proof is good for the sum, and false for the rogue key.
+    assert_eq!(proof.verify(true, &digest, suite, &[], &sum, true), blst::BLST_ERROR::BLST_SUCCESS);
+    let proof = attest::SignatureBytes(proof.to_bytes()).decode().unwrap().to_padded();
+    let call = registerCall { key: padded, proof: proof.to_vec().into(), contact: contact("rogue") };
+    let FalseProofOfPossession {} = refused(send(&mut settlement, &seats, &call));
+}
+
+fn blst_key(bytes: &[u8]) -> blst::min_sig::PublicKey {
+    blst::min_sig::PublicKey::key_validate(bytes).unwrap()
+}
+
+/// `from - sum(keys)`, by negating each: the flag of the sign is in the first byte of the compressed form.
+fn subtract(from: &blst::min_sig::PublicKey, keys: &[blst::min_sig::PublicKey]) -> blst::min_sig::PublicKey {
+    let negated = keys.iter().map(|key| {
+        let mut bytes = key.compress();
+        bytes[0] ^= 0x20;
+        blst_key(&bytes)
+    });
+    let terms: Vec<_> = negated.chain([*from]).collect();
+    let terms: Vec<_> = terms.iter().collect();
+    blst::min_sig::AggregatePublicKey::aggregate(&terms, true).unwrap().to_public_key()
+}
+
+/// c0 before c1, padded to 64 bytes each: as EIP-2537 reads a key.
+fn padded_key(key: &blst::min_sig::PublicKey) -> Bytes {
+    let point = key.serialize();
+    let coordinate = |from: usize| [&[0; 16], &point[48 * from..][..48]].concat();
+    [1, 0, 3, 2].into_iter().flat_map(coordinate).collect()
+}
+
+fn possession_digest(settlement: &Settlement, operator: attest::Address, key: &Bytes) -> [u8; 32] {
+    let domain = settlement.domain();
+    let mut words = [0; 128];
+    words[24..32].copy_from_slice(&domain.chain_id.to_be_bytes());
+    words[44..64].copy_from_slice(&domain.registry.0);
+    words[76..96].copy_from_slice(&operator.0);
+    words[96..].copy_from_slice(keccak256(key).as_slice());
+    keccak256(words).0
+}
+
+/// The right key over the right 32 bytes, under the suite of attestations: only the suite differs, and it is no proof.
 #[test]
 fn rejects_an_attestation_as_a_proof() {
-    let mut installed = installed(1);
-    let signature = installed.certify([0]).signature.decode().unwrap().to_padded();
-    let fresh = Seats::new("fresh", 1).unwrap();
-    let call = registerCall {
-        key: fresh.key(0).public_key().to_padded().to_vec().into(),
-        proof: signature.to_vec().into(),
-        contact: contact("alpha"),
+    let (mut settlement, seats) = settlement();
+    let call = good(&settlement, &seats);
+    let operator = attest::Address(seats.operator(0).into_array());
+    let digest = possession_digest(&settlement, operator, &call.key);
+    let secret = blst::min_sig::SecretKey::from_bytes(&*seats.key(0).to_bytes()).unwrap();
+    let under = |suite: &[u8]| {
+        let signature = attest::SignatureBytes(secret.sign(&digest, suite, &[]).to_bytes());
+        registerCall { proof: signature.decode().unwrap().to_padded().to_vec().into(), ..call.clone() }
     };
-    let FalseProofOfPossession {} = refused(send(&mut installed.settlement, &fresh, &call));
+    let attested = under(b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_");
+    let FalseProofOfPossession {} = refused(send(&mut settlement, &seats, &attested));
+    send(&mut settlement, &seats, &under(b"BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_")).unwrap();
 }
 
 #[test]

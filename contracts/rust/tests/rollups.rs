@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256};
 use contracts::CommitteeRegistry::{
-    InvalidRollup, NotRollupAdmin, OwnableUnauthorizedAccount, UnknownRollup, isSubmitterCall,
-    removeRollupCall, rollupCall, setRollupCall, setSubmitterCall,
+    InvalidRollup, InvalidSubmitter, NotRollupAdmin, OwnableUnauthorizedAccount, UnknownRollup,
+    isSubmitterCall, removeRollupCall, rollupCall, setRollupCall, setSubmitterCall,
 };
 use contracts::ICommitteeRegistry::Quota;
 use contracts::harness::{RETENTION_SECONDS_MAX, Settlement};
@@ -65,6 +65,31 @@ fn removal_forgets_submitters() {
     let UnknownRollup { .. } = refused(settlement.chain.send(owner, registry, &remove));
     set(&mut settlement, Address::repeat_byte(1), quota()).unwrap();
     assert!(!may_submit(&mut settlement));
+}
+
+/// Whoever was admin before may have named addresses that the new one does not know.
+#[test]
+fn a_new_admin_inherits_no_submitters() {
+    let mut settlement = Settlement::new(CHAIN_ID, NOW).unwrap();
+    let next = Address::repeat_byte(0xae);
+    set(&mut settlement, ADMIN, quota()).unwrap();
+    settlement.chain.send(ADMIN, settlement.registry, &allow(true)).unwrap();
+    set(&mut settlement, next, quota()).unwrap();
+    assert!(!may_submit(&mut settlement));
+    let NotRollupAdmin { .. } = refused(settlement.chain.send(ADMIN, settlement.registry, &allow(true)));
+    settlement.chain.send(next, settlement.registry, &allow(true)).unwrap();
+    assert!(may_submit(&mut settlement));
+    // And not when it comes back, either.
+    set(&mut settlement, ADMIN, quota()).unwrap();
+    assert!(!may_submit(&mut settlement));
+}
+
+#[test]
+fn the_zero_address_submits_for_nobody() {
+    let mut settlement = Settlement::new(CHAIN_ID, NOW).unwrap();
+    set(&mut settlement, ADMIN, quota()).unwrap();
+    let zero = setSubmitterCall { rollupId: ROLLUP_ID, submitter: Address::ZERO, allowed: true };
+    let InvalidSubmitter { .. } = refused(settlement.chain.send(ADMIN, settlement.registry, &zero));
 }
 
 #[test]

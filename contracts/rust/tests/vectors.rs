@@ -3,13 +3,15 @@
 //! Committees of the vectors name a registry's address; the contracts are moved there. Those without an L1 (operators
 //! are zero) cannot register and are skipped, but their number is counted.
 
-use alloy_primitives::Address;
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, keccak256};
 use alloy_sol_types::SolValue;
-use attest::{Certificate, Thresholds};
+use attest::{Certificate, Committee, Domain, Epoch, Member, PublicKeyBytes, Thresholds};
 use contracts::CertificateVerifier;
-use contracts::CommitteeRegistry::{announceCall, registerCall};
+use contracts::CommitteeRegistry::{announceCall, registerCall, storeKeysCall};
 use contracts::ICommitteeRegistry::Announcement;
-use contracts::harness::{ANNOUNCEMENT_DELAY_SECONDS, Settlement, contact};
+use contracts::harness::{ANNOUNCEMENT_DELAY_SECONDS, Refused, Settlement, contact};
 use serde_json::Value;
 
 use super::shared::*;
@@ -42,12 +44,19 @@ fn install(case: &Value) -> Settlement {
         .unwrap()
         .output;
     let (mut members, mut new_keys) = (vec![], vec![]);
-    for member in case["member"].as_array().unwrap() {
+    let list = case["member"].as_array().unwrap();
+    for member in list {
         let key = hex_bytes(&member["public_key_padded"]);
         let proof = hex_bytes(&member["proof_of_possession_padded"]);
         let call = registerCall { key: key.clone(), proof, contact: contact("alpha") };
         members.push(settlement.chain.send(address(&member["operator"]), registry, &call).unwrap().output);
         new_keys.extend_from_slice(&key);
+    }
+    // More keys than one blob holds are stored ahead.
+    let ahead = members.len().saturating_sub(96);
+    if ahead > 0 {
+        let keys = new_keys.drain(..256 * ahead).collect::<Vec<u8>>().into();
+        settlement.chain.send(owner, registry, &storeKeysCall { keys }).unwrap();
     }
     let thresholds = Thresholds::new(
         u16::try_from(members.len()).unwrap(),
@@ -69,10 +78,31 @@ fn install(case: &Value) -> Settlement {
     settlement
 }
 
+/// The same committee as `attest` reads it.
+fn attest_committee(case: &Value) -> Committee {
+    let members = case["member"].as_array().unwrap().iter().map(|member| {
+        let text = |field: &str| member[field].as_str().unwrap();
+        Member {
+            operator: attest::Address(address(&member["operator"]).into_array()),
+            public_key: text("public_key").parse::<PublicKeyBytes>().unwrap().decode().unwrap(),
+            proof_of_possession: text("proof_of_possession").parse().unwrap(),
+        }
+    });
+    let members: Vec<Member> = members.collect();
+    let domain = Domain {
+        chain_id: number(&case["chain_id"]),
+        registry: attest::Address(address(&case["registry"]).into_array()),
+    };
+    let small = |field: &str| u16::try_from(number(&case[field])).unwrap();
+    let thresholds = Thresholds::new(small("members"), small("minimum_shards"), small("quorum")).unwrap();
+    Committee::new(Epoch(number(&case["epoch"])), domain, thresholds, members).unwrap()
+}
+
 #[test]
 fn the_certificates_of_the_vectors_verify_and_the_refused_do_not() {
     let committees = cases("committee");
     let (mut accepted, mut refused) = (0, 0);
+    let mut sizes = BTreeSet::new();
     for case in cases("certificate") {
         let hash = &case["committee_hash"];
         let committee = committees.iter().find(|committee| &committee["committee_hash"] == hash).unwrap();
@@ -80,13 +110,16 @@ fn the_certificates_of_the_vectors_verify_and_the_refused_do_not() {
             continue;
         }
         let mut settlement = install(committee);
+        sizes.insert(number(&committee["members"]));
         let rollup = hex_bytes(&case["statement"]["rollup_id"]);
         let rollup: [u8; 32] = rollup.as_ref().try_into().unwrap();
         let abi = hex_bytes(&case["abi"]);
         let batch_id = settlement.verify_bytes(rollup, abi.to_vec()).unwrap().output;
         assert_eq!(batch_id.to_string(), case["digest"]);
         let members = u16::try_from(number(&case["members"])).unwrap();
-        Certificate::from_abi(&abi, members).unwrap();
+        let good = Certificate::from_abi(&abi, members).unwrap();
+        let known = attest_committee(committee);
+        good.verify(&known).unwrap();
         accepted += 1;
         for bad in case["refused"].as_array().unwrap() {
             // A bitmap of other width is the same number on L1, hence the good certificate.
@@ -97,6 +130,16 @@ fn the_certificates_of_the_vectors_verify_and_the_refused_do_not() {
             settlement.verify_bytes(rollup, abi.to_vec()).expect_err(bad["why"].as_str().unwrap());
             refused += 1;
         }
+        for bad in case["refused_abi"].as_array().unwrap() {
+            let (why, error) = (bad["why"].as_str().unwrap(), bad["error"].as_str().unwrap());
+            let abi = hex_bytes(&bad["abi"]);
+            let found = settlement.verify_bytes(rollup, abi.to_vec()).expect_err(why);
+            let found: Refused = found.downcast().expect("a revert");
+            assert_eq!(found.data[..4], keccak256(error)[..4], "{why}: {found}, not {error}");
+            assert!(Certificate::from_abi(&abi, members).and_then(|c| c.verify(&known)).is_err(), "{why}");
+            refused += 1;
+        }
     }
+    assert!([1, 4, 7, 32, 128].iter().all(|size| sizes.contains(size)), "{sizes:?}");
     assert!(accepted >= 6 && refused >= 50, "{accepted} accepted, {refused} refused");
 }

@@ -114,13 +114,17 @@ interface ICommitteeRegistry {
     event KeysStored(address indexed blob, uint256 keys);
 
     /// @notice Epoch numbers rise.
-    error EpochNotAbove(uint64 epoch, uint64 numbered);
+    error EpochNotAbove(uint256 epoch, uint256 numbered);
+    /// @notice Epoch numbers rise by at most 2^32 at once: they are never used twice, and must not run out.
+    error EpochTooFar(uint256 epoch, uint256 latestNumber);
     /// @notice One epoch at a time is announced and not active.
     error EpochPending(uint64 epoch);
     /// @notice Only an epoch that has not begun can be cancelled.
     error EpochNotPending(uint64 epoch);
     /// @notice Users get the delay to leave.
     error ActivationTooEarly(uint256 activatesAt, uint256 earliest);
+    /// @notice More than a year after it could begin: a mistake in units.
+    error ActivationTooLate(uint256 activatesAt, uint256 latest);
     /// @notice `1 <= k <= q <= n <= 256` does not hold.
     error InvalidThresholds(uint256 members, uint256 minimumShards, uint256 quorum);
     /// @notice A member twice in one committee.
@@ -143,6 +147,9 @@ interface ICommitteeRegistry {
     error UnknownEpoch(uint256 epoch);
     /// @notice The epoch has not begun.
     error EpochNotActive(uint256 epoch, uint256 activatesAt);
+    /// @notice No rollup is kept that long from now: no honest member signed it. A rollup that asks for the longest retention
+    /// leaves room for the difference between members' clocks and the block's.
+    error RetentionTooLong(uint256 retainUntil, uint256 latestRetention);
     /// @notice The epoch has ended and cannot vouch for data kept that long: no honest member signed it.
     error EpochSuperseded(uint256 epoch, uint256 retainUntil, uint256 latestRetention);
 
@@ -171,8 +178,10 @@ interface ICommitteeRegistry {
     error NotRollupAdmin(bytes32 rollupId, address caller);
     /// @notice A rollup needs an admin, and a quota within what the committee gives.
     error InvalidRollup(bytes32 rollupId);
+    /// @notice The zero address signs for nobody, and a failed recovery gives it.
+    error InvalidSubmitter(bytes32 rollupId);
 
-    /// @notice Serves a rollup, or changes its terms. Owner only.
+    /// @notice Serves a rollup, or changes its terms. Another admin begins without submitters. Owner only.
     function setRollup(bytes32 rollupId, address admin, Quota calldata quota) external;
 
     /// @notice Stops serving a rollup and forgets its submitters. Owner only.

@@ -14,14 +14,29 @@ library Bitmap {
 
     /// @notice How many bits are set. Costs the same for every word, about 160 gas.
     function count(uint256 bits) internal pure returns (uint256) {
+        return sumOfBytes(countsOfBytes(bits));
+    }
+
+    /// @notice The number of bits in each byte, in that byte.
+    function countsOfBytes(uint256 bits) internal pure returns (uint256) {
         unchecked {
-            // Sums of 1, 2, 4 bits side by side, then all bytes in one multiplication. 256 does not fit its byte.
-            if (bits == type(uint256).max) return 256;
+            // Sums of 1, 2, 4 bits side by side.
             bits -= (bits >> 1) & (type(uint256).max / 3);
             bits = (bits & (type(uint256).max / 5)) + ((bits >> 2) & (type(uint256).max / 5));
-            bits = (bits + (bits >> 4)) & (type(uint256).max / 17);
-            // slither-disable-next-line divide-before-multiply (a constant: 1 in each byte)
-            return (bits * (type(uint256).max / 255)) >> 248;
+            return (bits + (bits >> 4)) & (type(uint256).max / 17);
+        }
+    }
+
+    /// @notice The sum of all bytes, none of which is above 8.
+    function sumOfBytes(uint256 counts) internal pure returns (uint256) {
+        unchecked {
+            // Two bytes into one lane of 16 bits, then the upper half of the lanes onto the lower, in which 256 has room.
+            counts = (counts & (type(uint256).max / 257)) + ((counts >> 8) & (type(uint256).max / 257));
+            counts += counts >> 16;
+            counts += counts >> 32;
+            counts += counts >> 64;
+            counts += counts >> 128;
+            return counts & 0xffff;
         }
     }
 

@@ -14,9 +14,17 @@ using EpochSchedule for EpochRecord global;
 /// @notice Epochs follow each other: at most one is announced and not yet active, it has a delay before it, and the
 /// one before it ends in the second in which it begins. Numbers rise and are never used twice, not even after a cancellation.
 ///
-/// An epoch that has ended still vouches for what it signed: for certificates kept until its end plus the longest
-/// retention, and for no longer ones. So a key that leaks after a member was released is worth nothing.
+/// How long an epoch vouches: at no time for data kept longer than the longest retention from now, and once it has
+/// ended, for data kept no longer than that from its end. The bound never falls, whatever is announced or cancelled, so a
+/// certificate that was good stays good until it expires. From its end plus the longest retention on an epoch vouches for
+/// nothing, and the keys of its members are worth nothing. Until then a quorum of them has the power it had: the
+/// signatures carry no time, so what is signed after the end cannot be told from what was in flight.
 library EpochSchedule {
+    /// @notice Numbers are this close to each other: one that jumps further is a mistake that would use up all others.
+    uint256 internal constant JUMP_MAX = 1 << 32;
+    /// @notice An epoch begins at most this long after it may: a time further off is a mistake in units.
+    uint256 internal constant LEAD_SECONDS_MAX = 365 days;
+
     /// @notice All epochs of a registry.
     struct Schedule {
         /// Highest number ever used.
@@ -44,10 +52,14 @@ library EpochSchedule {
     /// @notice Checks that an epoch may be announced now.
     function checkNext(Schedule storage self, uint64 epoch, uint48 activation, uint256 delaySeconds) internal view {
         uint64 latest = self.latest;
-        if (epoch <= self.numbered) revert ICommitteeRegistry.EpochNotAbove(epoch, self.numbered);
+        uint256 numbered = self.numbered;
+        if (epoch <= numbered) revert ICommitteeRegistry.EpochNotAbove(epoch, numbered);
+        if (epoch > numbered + JUMP_MAX) revert ICommitteeRegistry.EpochTooFar(epoch, numbered + JUMP_MAX);
         if (self.records[latest].activatesAt() > block.timestamp) revert ICommitteeRegistry.EpochPending(latest);
         uint256 earliest = block.timestamp + delaySeconds;
         if (activation < earliest) revert ICommitteeRegistry.ActivationTooEarly(activation, earliest);
+        uint256 latestStart = earliest + LEAD_SECONDS_MAX;
+        if (activation > latestStart) revert ICommitteeRegistry.ActivationTooLate(activation, latestStart);
     }
 
     /// @notice Takes back the epoch announced last, while it is not active.
@@ -75,13 +87,13 @@ library EpochSchedule {
         uint256 from = self.activatesAt();
         if (block.timestamp < from) revert ICommitteeRegistry.EpochNotActive(epoch, from);
         uint256 to = self.supersededAt();
-        if (to == 0) return;
+        bool ended = to != 0 && to <= block.timestamp;
         unchecked {
-            // Both are far below 2^64.
-            uint256 latestRetention = to + retentionSecondsMax;
-            if (retainUntil > latestRetention) {
-                revert ICommitteeRegistry.EpochSuperseded(epoch, retainUntil, latestRetention);
-            }
+            // All are far below 2^64.
+            uint256 latestRetention = (ended ? to : block.timestamp) + retentionSecondsMax;
+            if (retainUntil <= latestRetention) return;
+            if (ended) revert ICommitteeRegistry.EpochSuperseded(epoch, retainUntil, latestRetention);
+            revert ICommitteeRegistry.RetentionTooLong(retainUntil, latestRetention);
         }
     }
 

@@ -19,18 +19,54 @@ contract ScheduleHandler is Test {
         vm.warp(1_800_000_000);
     }
 
-    function announce(uint8 gap, uint32 later) external {
-        uint64 epoch = _schedule.numbered + 1 + gap;
-        if (_schedule.records[_schedule.latest].activatesAt() > block.timestamp) return;
-        _schedule.announce(epoch, address(uint160(epoch)), uint48(block.timestamp + DELAY + later % 90 days), DELAY);
-        announced.push(epoch);
+    /// Any number and time, near what may be and far from it: what may not be is refused, with its error.
+    function announce(uint64 number, uint48 activation, uint8 how) external {
+        uint256 numbered = _schedule.numbered;
+        if (how & 1 == 0) number = uint64(numbered + number % 4);
+        if (how & 6 != 0) activation = uint48(block.timestamp + DELAY - 1 + activation % 90 days);
+        bytes4 expected;
+        if (number <= numbered) {
+            expected = ICommitteeRegistry.EpochNotAbove.selector;
+        } else if (number > numbered + (1 << 32)) {
+            expected = ICommitteeRegistry.EpochTooFar.selector;
+        } else if (isPending()) {
+            expected = ICommitteeRegistry.EpochPending.selector;
+        } else if (activation < block.timestamp + DELAY) {
+            expected = ICommitteeRegistry.ActivationTooEarly.selector;
+        } else if (activation > block.timestamp + DELAY + 365 days) {
+            expected = ICommitteeRegistry.ActivationTooLate.selector;
+        }
+        try this.tryAnnounce(number, activation) {
+            assertEq(bytes32(expected), 0);
+            announced.push(number);
+        } catch (bytes memory data) {
+            assertEq(bytes32(bytes4(data)), bytes32(expected));
+        }
     }
 
-    function cancel() external {
-        uint64 pending = _schedule.latest;
-        if (pending == 0 || _schedule.records[pending].activatesAt() <= block.timestamp) return;
-        _schedule.cancel(pending);
-        cancelled[pending] = true;
+    /// Any epoch: only the pending one is cancelled.
+    function cancel(uint64 epoch, bool latest_) external {
+        if (latest_) epoch = _schedule.latest;
+        bool may = isPending() && epoch == _schedule.latest;
+        try this.tryCancel(epoch) {
+            assertTrue(may, "cancelled");
+            cancelled[epoch] = true;
+        } catch (bytes memory data) {
+            assertTrue(!may, "not cancelled");
+            assertEq(data, abi.encodeWithSelector(ICommitteeRegistry.EpochNotPending.selector, epoch));
+        }
+    }
+
+    function tryAnnounce(uint64 number, uint48 activation) external {
+        _schedule.announce(number, address(uint160(number)), activation, DELAY);
+    }
+
+    function tryCancel(uint64 epoch) external {
+        _schedule.cancel(epoch);
+    }
+
+    function isPending() private view returns (bool) {
+        return _schedule.latest != 0 && _schedule.records[_schedule.latest].activatesAt() > block.timestamp;
     }
 
     function wait_(uint32 secondsPassed) external {
@@ -54,6 +90,12 @@ contract ScheduleHandler is Test {
     }
 }
 
+/// @notice For forge: which functions of a contract are called at random.
+struct FuzzSelector {
+    address addr;
+    bytes4[] selectors;
+}
+
 contract EpochScheduleTest is Test {
     using EpochSchedule for EpochSchedule.Schedule;
 
@@ -67,6 +109,16 @@ contract EpochScheduleTest is Test {
     function targetContracts() public view returns (address[] memory targets) {
         targets = new address[](1);
         targets[0] = address(_handler);
+    }
+
+    /// The others are steps of these.
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        targets = new FuzzSelector[](1);
+        targets[0].addr = address(_handler);
+        targets[0].selectors = new bytes4[](3);
+        targets[0].selectors[0] = ScheduleHandler.announce.selector;
+        targets[0].selectors[1] = ScheduleHandler.cancel.selector;
+        targets[0].selectors[2] = ScheduleHandler.wait_.selector;
     }
 
     /// Epochs that were not cancelled follow each other without gap or overlap, and at most the last one is pending.
@@ -125,8 +177,40 @@ contract EpochScheduleTest is Test {
     ) public {
         vm.warp(now_);
         EpochRecord record = EpochSchedule.pack(address(1), from, to);
-        bool may = from <= now_ && (to == 0 || retainUntil <= uint256(to) + retention);
-        if (!may) vm.expectRevert();
+        uint256 end = to == 0 || to > now_ ? now_ : to;
+        if (from > now_) {
+            vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.EpochNotActive.selector, 1, from));
+        } else if (retainUntil > end + retention) {
+            vm.expectRevert(
+                to != 0 && to <= now_
+                    ? abi.encodeWithSelector(
+                        ICommitteeRegistry.EpochSuperseded.selector, 1, retainUntil, end + retention
+                    )
+                    : abi.encodeWithSelector(
+                        ICommitteeRegistry.RetentionTooLong.selector, retainUntil, end + retention
+                    )
+            );
+        }
         this.check(record, retainUntil, retention);
+    }
+
+    /// What an epoch vouches for it vouches for at every later time, whatever is announced meanwhile.
+    function testFuzz_what_is_vouched_for_stays_so(
+        uint32 from,
+        uint32 retention,
+        uint64 retainUntil,
+        uint32 now_,
+        uint32 wait_,
+        uint32 lead
+    ) public {
+        vm.assume(from <= now_);
+        vm.warp(now_);
+        retainUntil = uint64(uint256(retainUntil) % (uint256(now_) + retention + 1));
+        this.check(EpochSchedule.pack(address(1), from, 0), retainUntil, retention);
+        // An announcement is made now or later, and its epoch begins later still.
+        uint48 to = uint48(uint256(now_) + 1 + lead);
+        vm.warp(uint256(now_) + wait_);
+        this.check(EpochSchedule.pack(address(1), from, to), retainUntil, retention);
+        this.check(EpochSchedule.pack(address(1), from, 0), retainUntil, retention);
     }
 }

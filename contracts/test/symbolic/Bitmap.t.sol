@@ -18,13 +18,41 @@ contract SymbolicBitmap {
         assert(bits & ((1 << seat) - 1) == 0);
     }
 
-    /// With {check_pop_takes_the_lowest_bit} this makes `count` the number of bits, by induction.
-    function check_one_bit_less_counts_one_less(uint256 bits) public pure {
-        if (bits == 0) {
-            assert(Bitmap.count(bits) == 0);
-            return;
+    /// Each byte holds the number of its bits. With {check_sums_all_bytes}, which takes such bytes, `count` is the number of
+    /// bits of any word.
+    function check_counts_each_byte(uint256 bits) public pure {
+        uint256 counts = Bitmap.countsOfBytes(bits);
+        // Without branches: one path for all.
+        uint256 wrong;
+        unchecked {
+            for (uint256 i = 0; i < 256; i += 8) {
+                uint256 octet = bits >> i;
+                uint256 pairs = (octet & 1) + ((octet >> 1) & 1) + ((octet >> 2) & 1) + ((octet >> 3) & 1);
+                pairs += ((octet >> 4) & 1) + ((octet >> 5) & 1) + ((octet >> 6) & 1) + ((octet >> 7) & 1);
+                wrong |= ((counts >> i) & 0xff) ^ pairs;
+            }
         }
-        assert(Bitmap.count(bits) == Bitmap.count(bits & (bits - 1)) + 1);
+        assert(wrong == 0);
+    }
+
+    /// The bytes of `counts` are at most 8 each. Summed in pairs, as the solver finds it easiest to compare.
+    function check_sums_all_bytes(uint256 counts) public pure {
+        uint256[] memory lanes = new uint256[](32);
+        uint256 tooLarge;
+        unchecked {
+            for (uint256 i = 0; i < 32; ++i) {
+                lanes[i] = (counts >> (8 * i)) & 0xff;
+                // 9 and more carry.
+                tooLarge |= (lanes[i] + 247) >> 8;
+            }
+            if (tooLarge != 0) return;
+            for (uint256 left = 16; left != 0; left /= 2) {
+                for (uint256 i = 0; i < left; ++i) {
+                    lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
+                }
+            }
+        }
+        assert(Bitmap.sumOfBytes(counts) == lanes[0]);
     }
 
     /// `signers > full` is the same as a bit past the members.

@@ -67,6 +67,15 @@ abstract contract Committees is Test {
 
     /// @notice A certificate of `signers`, of whom secret `first + seat` is a seat's.
     function certify(uint64 epoch, uint256 first, uint256 signers) internal view returns (bytes memory) {
+        return certify(epoch, first, signers, signers);
+    }
+
+    /// @notice The same, signed by the secrets of `signing`, for the seats `signers`.
+    function certify(uint64 epoch, uint256 first, uint256 signing, uint256 signers)
+        internal
+        view
+        returns (bytes memory)
+    {
         (bytes32 committeeHash,,,) = registry.committee(epoch);
         bytes memory statement = abi.encode(
             ROLLUP,
@@ -83,7 +92,7 @@ abstract contract Committees is Test {
         bytes32 digest = keccak256(bytes.concat(hex"1901", registry.domainSeparator(), structHash));
         bytes memory head = abi.encode(block.chainid, address(registry));
         bytes memory tail = abi.encode(signers, uint256(416), uint256(128));
-        return bytes.concat(head, statement, tail, aggregate(first, signers, digest));
+        return bytes.concat(head, statement, tail, aggregate(first, signing, digest));
     }
 
     /// @dev The sum of signatures is the signature of the sum of secrets.

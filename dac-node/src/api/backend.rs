@@ -1,12 +1,14 @@
 //! The node as the API sees it. The node implements this once; the tests of this folder implement it in memory.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use attest::{BatchId, Certificate, CommitteeFile, DataHash, Thresholds};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use crate::custody::CustodyReport;
 use crate::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Refusal, SubmissionRequest,
 };
@@ -102,13 +104,27 @@ pub trait Backend: Send + Sync + 'static {
     -> BoxFuture<'_, Result<PieceAnswer, ReadError>>;
 
     /// The committee as its file states it.
-    fn committee(&self) -> &CommitteeFile;
+    ///
+    /// # Errors
+    /// [`crate::service::Reason::StaleEpoch`] while L1 names none.
+    fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal>;
 
     /// The threshold algebra of that committee.
-    fn thresholds(&self) -> Thresholds;
+    ///
+    /// # Errors
+    /// As [`committee`](Self::committee).
+    fn thresholds(&self) -> Result<Thresholds, Refusal>;
+
+    /// This member's seat in that committee, when it is not the same for good.
+    fn seat(&self) -> Option<u16> {
+        None
+    }
 
     /// Whether a submission could be certified now, and what stands in the way.
     fn readiness(&self) -> Readiness;
+
+    /// What this member keeps, what it lacks, and what it knows of the others.
+    fn custody(&self) -> CustodyReport;
 
     /// Largest batch that this member takes from anyone, in bytes.
     fn batch_bytes_max(&self) -> u64;

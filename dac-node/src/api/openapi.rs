@@ -134,6 +134,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(piece::get_piece))
         .routes(routes!(operation::get_committee))
         .routes(routes!(operation::get_params))
+        .routes(routes!(operation::get_custody))
         .routes(routes!(operation::get_livez))
         .routes(routes!(operation::get_readyz))
         .routes(routes!(operation::get_metrics))

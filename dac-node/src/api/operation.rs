@@ -63,10 +63,13 @@ impl ParamsDocument {
     get,
     path = "/v1/committee",
     tag = "committee",
-    responses((status = 200, description = "the committee file", body = super::openapi::CommitteeDocument))
+    responses(
+        (status = 200, description = "the committee file", body = super::openapi::CommitteeDocument),
+        (status = 409, response = super::openapi::ProblemResponse),
+    )
 )]
-pub(super) async fn get_committee(State(api): State<Shared>) -> Response {
-    json(api.backend.committee(), NO_CACHE)
+pub(super) async fn get_committee(State(api): State<Shared>) -> Result<Response, Problem> {
+    Ok(json(&*api.backend.committee()?, NO_CACHE))
 }
 
 /// Thresholds
@@ -74,10 +77,27 @@ pub(super) async fn get_committee(State(api): State<Shared>) -> Response {
     get,
     path = "/v1/params",
     tag = "committee",
-    responses((status = 200, description = "what follows from n, k and q", body = ParamsDocument))
+    responses(
+        (status = 200, description = "what follows from n, k and q", body = ParamsDocument),
+        (status = 409, response = super::openapi::ProblemResponse),
+    )
 )]
-pub(super) async fn get_params(State(api): State<Shared>) -> Response {
-    json(&ParamsDocument::of(api.backend.thresholds(), api.backend.batch_bytes_max()), NO_CACHE)
+pub(super) async fn get_params(State(api): State<Shared>) -> Result<Response, Problem> {
+    Ok(json(&ParamsDocument::of(api.backend.thresholds()?, api.backend.batch_bytes_max()), NO_CACHE))
+}
+
+/// Custody
+///
+/// Whether the shard of every live certificate is here and checked, how repair and scrub get on, and what the other
+/// members answered when they were asked for random leaves of theirs.
+#[utoipa::path(
+    get,
+    path = "/v1/custody",
+    tag = "operation",
+    responses((status = 200, description = "what is kept, here and elsewhere", body = crate::custody::CustodyReport))
+)]
+pub(super) async fn get_custody(State(api): State<Shared>) -> Response {
+    json(&api.backend.custody(), NO_STORE)
 }
 
 /// Liveness

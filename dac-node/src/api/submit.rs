@@ -218,7 +218,7 @@ async fn certified(api: &Api, status: BatchStatus) -> Result<Response, Problem> 
     let batch_id = status.batch_id;
     match status.stage {
         Stage::Certified => {}
-        Stage::Refused => return Err(own_refusal(api.config.seat, status)),
+        Stage::Refused => return Err(own_refusal(api.backend.seat().unwrap_or(api.config.seat), status)),
         _ => return Err(below_quorum(status)),
     }
     let Some(certificate) = api.backend.certificate(BatchRef::Id(batch_id)).await else {

@@ -2,14 +2,14 @@
 //!
 //! With `--l1 anvil` it has an L1, too: see `devnet/l1.rs`.
 
-mod anvil;
 mod l1;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use attest::{Certificate, CommitteeFile, SeatIndex, Thresholds};
+use attest::{Certificate, CommitteeFile, RollupId, SeatIndex, SubmitterKey, Thresholds};
 use bytes::Bytes;
 use dac_client::{BatchName, Client, ClientConfig, Silent, SubmitOptions};
 use fpga::DeviceName;
@@ -18,7 +18,9 @@ use serde::Serialize;
 use super::client::{Bar, failure};
 use crate::api::Backend;
 use crate::cli::{Failure, Output};
+use crate::clock::Clock;
 use crate::devnet::{Devnet, DevnetConfig, Transport};
+use crate::node::NodeHandle;
 use crate::service::{BatchRef, BatchStatus, Outcome};
 
 /// A real rollup block, so that the command needs no file.
@@ -199,7 +201,7 @@ async fn demonstrate(
 ) -> Result<(), Failure> {
     let mut reports = Vec::new();
     for (name, batch) in batches {
-        reports.push(certify(devnet, name, batch, output).await?);
+        reports.push(certify(&Committee::of(devnet)?, name, batch, output).await?);
     }
     let stopped = stop_members(devnet, stop, output).await?;
     for (report, (_, batch)) in reports.iter_mut().zip(batches) {
@@ -219,25 +221,50 @@ async fn demonstrate(
     Ok(())
 }
 
+/// A running committee as its rollup sees it.
+struct Committee {
+    client: Client,
+    submitter: SubmitterKey,
+    rollup_id: RollupId,
+    clock: Arc<dyn Clock>,
+    /// Where its file is.
+    path: PathBuf,
+    nodes: Vec<(u16, NodeHandle)>,
+}
+
+impl Committee {
+    fn of(devnet: &Devnet) -> Result<Committee, Failure> {
+        let submitter = SubmitterKey::from_bytes(&devnet.submitter().to_bytes());
+        Ok(Committee {
+            client: client(devnet)?,
+            submitter: submitter
+                .map_err(|error| Failure::other(error.to_string(), "report this as a bug"))?,
+            rollup_id: devnet.rollup_id(),
+            clock: devnet.clock().clone(),
+            path: devnet.committee_path(),
+            nodes: devnet.running().map(|(seat, member)| (seat, member.node())).collect(),
+        })
+    }
+}
+
 /// Submits one batch over HTTP and has its certificate verified by somebody who has the committee file only.
 async fn certify(
-    devnet: &Devnet,
+    committee: &Committee,
     name: &str,
     batch: &Bytes,
     output: &Output,
 ) -> Result<BatchReport, Failure> {
     output.line(&format!("\n{}", output.heading(&format!("submitting {name}, {} bytes", batch.len()))));
-    let client = client(devnet)?;
     let bar = Bar::new(output);
-    let started = devnet.clock().now().monotonic;
+    let started = committee.clock.now().monotonic;
     let options = SubmitOptions::new(HOT_FOR, RETAIN_FOR);
-    let submitted =
-        client.submit_reporting(devnet.submitter(), devnet.rollup_id(), batch.clone(), options, &bar).await;
+    let Committee { client, submitter, rollup_id, .. } = committee;
+    let submitted = client.submit_reporting(submitter, *rollup_id, batch.clone(), options, &bar).await;
     bar.finish();
-    let took = devnet.clock().now().monotonic.saturating_sub(started);
+    let took = committee.clock.now().monotonic.saturating_sub(started);
     let submitted = submitted.map_err(failure)?;
     let report = submitted.report();
-    let statuses = statuses(devnet, &submitted.certificate.batch_id()).await;
+    let statuses = statuses(committee, &submitted.certificate.batch_id()).await;
     let coordinator = statuses.values().next().map_or(0, |status| status.coordinator);
     let status = statuses.get(&coordinator);
     if let Some(status) = status {
@@ -254,7 +281,7 @@ async fn certify(
         data_root: report.statement.data_root.to_string(),
         shards_root: report.statement.shards_root.to_string(),
         signers: report.signers,
-        certificate_verified: verify_with_file(&devnet.committee_path(), &report.certificate)?,
+        certificate_verified: verify_with_file(&committee.path, &report.certificate)?,
         certificate: report.certificate,
         time_to_certificate_ms: took.as_secs_f64() * 1e3,
         stage_ms: status.map(|status| status.stage_ms.clone()).unwrap_or_default(),
@@ -272,17 +299,16 @@ fn client(devnet: &Devnet) -> Result<Client, Failure> {
 }
 
 /// What every member says about the batch once it is settled there.
-async fn statuses(devnet: &Devnet, batch_id: &attest::BatchId) -> BTreeMap<u16, BatchStatus> {
+async fn statuses(committee: &Committee, batch_id: &attest::BatchId) -> BTreeMap<u16, BatchStatus> {
     let mut statuses = BTreeMap::new();
-    for (seat, member) in devnet.running() {
-        let node = member.node();
+    for (seat, node) in &committee.nodes {
         // A member that never heard of the batch has no status; the certificate comes to all others.
         let waited = tokio::time::timeout(Duration::from_secs(10), node.wait(*batch_id)).await;
         let status = match waited {
             Ok(_) => node.status(BatchRef::Id(*batch_id)).await,
             Err(_) => None,
         };
-        statuses.extend(status.map(|status| (seat, status)));
+        statuses.extend(status.map(|status| (*seat, status)));
     }
     statuses
 }

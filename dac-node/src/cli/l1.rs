@@ -7,7 +7,7 @@ use alloy::sol_types::SolCall;
 use attest::{Address, Certificate, MemberEntry, SignatureBytes, SubmitterKey};
 use contracts::CertificateVerifier::verifyCall;
 use contracts::CommitteeRegistry::{
-    announceCall, announcementDelaySecondsCall, epochsCall, memberCall, registerCall,
+    announceCall, announcementDelaySecondsCall, epochsCall, memberCall, registerCall, retentionSecondsMaxCall,
 };
 use contracts::ICommitteeRegistry::{Announcement, Contact};
 use serde_json::json;
@@ -16,6 +16,7 @@ use super::files;
 use super::keys::PasswordArgs;
 use super::params::ThresholdArgs;
 use super::{Exit, Failure, Output, committee};
+use crate::chain_member::Registry;
 use crate::keystore::{Prompt, load_submitter};
 use crate::settlement::ethereum::Ethereum;
 use crate::settlement::operator::{Error, Operator};
@@ -240,6 +241,20 @@ pub(super) fn announce(args: AnnounceArgs, output: &Output) -> Result<(), Failur
         let value = json!({ "epoch": args.epoch, "activates_at": activates_at, "gas": done.gas, "transaction": done.transaction });
         output.result(&value, &format!("epoch {} begins at {activates_at}; {} gas", args.epoch, done.gas))
     })
+}
+
+/// What never changes in a registry, asked of one provider.
+pub(super) async fn registry(url: &str, chain_id: u64, address: Address) -> Result<Registry, Error> {
+    let l1 = Operator::connect(url, None)?;
+    let found = l1.chain_id().await?;
+    if found != chain_id {
+        return Err(Error::Malformed(format!("it is on chain {found}, expected {chain_id}")));
+    }
+    let delay = l1.call(address.0.into(), &announcementDelaySecondsCall {}).await?;
+    let retention = l1.call(address.0.into(), &retentionSecondsMaxCall {}).await?;
+    let (announcement_delay_seconds, retention_seconds_max) =
+        (delay.saturating_to(), retention.saturating_to());
+    Ok(Registry { chain_id, address, announcement_delay_seconds, retention_seconds_max })
 }
 
 /// Shows what L1 knows.

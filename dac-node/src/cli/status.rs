@@ -2,7 +2,7 @@
 //!
 //! What is shown is what members say; nothing of it is verified (that is what certificates are for).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attest::{BatchId, CommitteeFile};
@@ -39,7 +39,7 @@ pub(super) struct Args {
 
 /// What one member answered.
 #[derive(Debug)]
-enum Answer<T> {
+pub(super) enum Answer<T> {
     Yes(T),
     No(Problem),
     Nothing(String),
@@ -47,8 +47,21 @@ enum Answer<T> {
 
 /// Asks and shows.
 pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
-    let mut endpoints = args.endpoints;
-    if let Some(path) = &args.committee {
+    let endpoints = endpoints(args.endpoints, args.committee.as_deref())?;
+    let http = client()?;
+    let runtime = runtime()?;
+    match args.id {
+        Some(id) => runtime.block_on(batch(&http, &endpoints, id, output)),
+        None => runtime.block_on(readiness(&http, &endpoints, output)),
+    }
+}
+
+/// Who is asked: whoever is named, and the members of the committee file.
+pub(super) fn endpoints(
+    mut endpoints: Vec<String>,
+    committee: Option<&Path>,
+) -> Result<Vec<String>, Failure> {
+    if let Some(path) = committee {
         for url in named_urls(&committee::load(path)?.0)? {
             if !endpoints.contains(&url) {
                 endpoints.push(url);
@@ -58,15 +71,13 @@ pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
     if endpoints.is_empty() {
         endpoints.push(ENDPOINT_DEFAULT.into());
     }
-    // Proxies of the environment are for the world outside, members are named explicitly.
+    Ok(endpoints)
+}
+
+/// A client that asks members. Proxies of the environment are for the world outside, members are named explicitly.
+pub(super) fn client() -> Result<reqwest::Client, Failure> {
     let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build();
-    let http = http
-        .map_err(|error| Failure::other(format!("cannot set up HTTP: {error}"), "check the TLS libraries"))?;
-    let runtime = runtime()?;
-    match args.id {
-        Some(id) => runtime.block_on(batch(&http, &endpoints, id, output)),
-        None => runtime.block_on(readiness(&http, &endpoints, output)),
-    }
+    http.map_err(|error| Failure::other(format!("cannot set up HTTP: {error}"), "check the TLS libraries"))
 }
 
 fn named_urls(file: &CommitteeFile) -> Result<Vec<String>, Failure> {
@@ -165,7 +176,12 @@ async fn readiness(http: &reqwest::Client, endpoints: &[String], output: &Output
     output.result(&value, &output.table(&["endpoint", "state", "detail"], &rows))
 }
 
-async fn ask<T: DeserializeOwned>(http: &reqwest::Client, endpoint: &str, path: &str) -> Answer<T> {
+/// Asks one member.
+pub(super) async fn ask<T: DeserializeOwned>(
+    http: &reqwest::Client,
+    endpoint: &str,
+    path: &str,
+) -> Answer<T> {
     match get(http, &format!("{endpoint}/{path}")).await {
         Ok((true, body)) => match serde_json::from_slice(&body) {
             Ok(value) => Answer::Yes(value),

@@ -9,7 +9,9 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
 use super::units::exact;
-use super::{ApiConfig, HashConfig, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig};
+use super::{
+    ApiConfig, HashConfig, HealConfig, L1Config, NetworkConfig, NodeConfig, StoreConfig, TimingsConfig,
+};
 use crate::service::RollupPolicy;
 
 /// Most batches at once, whatever the memory: each has its own bookkeeping.
@@ -20,6 +22,9 @@ const COMPUTE_THREADS_MAX: usize = 1024;
 
 /// More connections than this need more file descriptors than a process usually gets.
 const API_CONNECTIONS_MAX: usize = 65_536;
+
+/// More blocks above an event than this is a mistyped number.
+const CONFIRMATIONS_MAX: u64 = 10_000;
 
 /// One bad value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +64,12 @@ pub(super) fn problems(config: &NodeConfig) -> Vec<Problem> {
     api(&mut checker, &config.api, config.batch_bytes_max);
     timings(&mut checker, &config.timings);
     store(&mut checker, &config.store, config.batch_bytes_max);
+    heal(&mut checker, &config.heal);
     hash_and_log(&mut checker, config);
-    rollups(&mut checker, &config.rollups);
+    l1(&mut checker, &config.l1);
+    if config.l1.providers.is_empty() {
+        rollups(&mut checker, &config.rollups);
+    }
     checker.0
 }
 
@@ -183,6 +192,30 @@ fn store(checker: &mut Checker, store: &StoreConfig, batch: ByteSize) {
     }
 }
 
+fn heal(checker: &mut Checker, heal: &HealConfig) {
+    let HealConfig { repair_after, catch_up_every, scrub_rate, scrub_pause, audit_every, audit_deadline } =
+        heal;
+    let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(30 * 86_400));
+    let pauses = [
+        ("catch_up_every", catch_up_every),
+        ("scrub_pause", scrub_pause),
+        ("audit_every", audit_every),
+        ("audit_deadline", audit_deadline),
+    ];
+    for (field, time) in pauses {
+        let detail = format!("{} is not from 10ms to 30 days", humantime::format_duration(*time));
+        let holds = (shortest..=longest).contains(time);
+        checker.require(holds, format!("heal.{field}"), detail, "the default suits most members");
+    }
+    let day = Duration::from_secs(86_400);
+    let detail = format!("{} is longer than a day", humantime::format_duration(*repair_after));
+    let hint = "a shard that is missing longer is a promise not kept";
+    checker.require(*repair_after <= day, "heal.repair_after", detail, hint);
+    let detail = format!("{} is less than 64 KiB", exact(*scrub_rate));
+    let hint = "slower than that, rot is found too late; 8 MiB suits most disks";
+    checker.require(*scrub_rate >= ByteSize::kib(64), "heal.scrub_rate", detail, hint);
+}
+
 fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {
     let HashConfig { engine, device, recheck_one_in, device_timeout, reattach_after } = &config.hash;
     checker.require(
@@ -208,6 +241,24 @@ fn hash_and_log(checker: &mut Checker, config: &NodeConfig) {
         let hint = "write for example \"info\" or \"info,libp2p=warn\"";
         checker.require(false, "log.level", format!("\"{level}\" is no filter ({error})"), hint);
     }
+}
+
+fn l1(checker: &mut Checker, l1: &L1Config) {
+    for url in &l1.providers {
+        let detail = format!("\"{url}\" is no URL of a JSON-RPC provider");
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        checker.require(is_http, "l1.providers", detail, "write for example \"http://127.0.0.1:8545\"");
+    }
+    let is_used = !l1.providers.is_empty();
+    let named = l1.registry.is_some_and(|registry| registry != Address::ZERO);
+    let hint = "it is where the committee's operators registered their keys";
+    checker.require(named || !is_used, "l1.registry", "is missing", hint);
+    let detail = format!("{} blocks above an event are more than {CONFIRMATIONS_MAX}", l1.confirmations);
+    checker.require(l1.confirmations <= CONFIRMATIONS_MAX, "l1.confirmations", detail, "12 suit most chains");
+    let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(600));
+    let detail = format!("{} is not from 100ms to 10m", humantime::format_duration(l1.poll_period));
+    let fits = (shortest..=longest).contains(&l1.poll_period);
+    checker.require(fits, "l1.poll_period", detail, "the chain's time between blocks is a good one");
 }
 
 fn rollups(checker: &mut Checker, rollups: &[RollupPolicy]) {

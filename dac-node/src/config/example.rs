@@ -1,8 +1,8 @@
 //! The commented example file: written from the structures and their defaults.
 
 use super::{
-    ApiConfig, Documented, Field, HashConfig, LogConfig, NetworkConfig, NodeConfig, StoreConfig,
-    TimingsConfig,
+    ApiConfig, Documented, Field, HashConfig, HealConfig, L1Config, LogConfig, NetworkConfig, NodeConfig,
+    StoreConfig, TimingsConfig,
 };
 
 const HEADER: &str = "\
@@ -38,7 +38,9 @@ pub fn example() -> String {
             "api" => table::<ApiConfig>(&mut text, field),
             "timings" => table::<TimingsConfig>(&mut text, field),
             "store" => table::<StoreConfig>(&mut text, field),
+            "heal" => table::<HealConfig>(&mut text, field),
             "hash" => table::<HashConfig>(&mut text, field),
+            "l1" => table::<L1Config>(&mut text, field),
             "log" => table::<LogConfig>(&mut text, field),
             "rollups" => {
                 text.push('\n');

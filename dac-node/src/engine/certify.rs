@@ -266,6 +266,7 @@ impl Engine {
     pub(super) fn batch_deadline(&self, batch: &Batch) -> Option<Duration> {
         let piece = (batch.phase == Phase::Receiving)
             .then(|| batch.pull_at.min(batch.last_progress + self.config.give_up_after));
+        let held = (batch.phase == Phase::Held).then(|| batch.last_progress + self.config.answer_timeout);
         let certificate = match batch.certification {
             Certification::Lingering(until) => Some(until),
             // With too few votes to take over with, the next vote that comes in decides.
@@ -276,7 +277,7 @@ impl Engine {
         };
         let waits = batch.certification == Certification::Open;
         let answer = batch.coordination.as_ref().filter(|c| waits && !c.gave_up).map(|c| c.answer_by);
-        [piece, certificate, answer].into_iter().flatten().min()
+        [piece, held, certificate, answer].into_iter().flatten().min()
     }
 
     /// Acts on everything that is due.
@@ -293,10 +294,11 @@ impl Engine {
     }
 
     fn on_batch_due(&mut self, open_id: OpenId, now: Now, effects: &mut Effects) {
-        let give_up_after = self.config.give_up_after;
+        let (give_up_after, held_max) = (self.config.give_up_after, self.config.answer_timeout);
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let pieces_due = batch.phase == Phase::Receiving
             && now.monotonic >= batch.pull_at.min(batch.last_progress + give_up_after);
+        let held_too_long = batch.phase == Phase::Held && now.monotonic >= batch.last_progress + held_max;
         if let Some(coordination) = &mut batch.coordination
             && batch.certification == Certification::Open
             && now.monotonic >= coordination.answer_by
@@ -305,6 +307,9 @@ impl Engine {
             self.changed(open_id, effects);
         }
         self.on_vote_counted(open_id, now, effects);
+        if held_too_long {
+            self.on_held_too_long(open_id, now, effects);
+        }
         if pieces_due {
             self.on_piece_deadline(open_id, now, effects);
         }

@@ -176,6 +176,19 @@ pub enum Effect {
         to: u16,
         /// What.
         read: crate::message::Read,
+        /// Held until the answer is queued: it bounds what one member has in work here.
+        credit: Credit,
+    },
+    /// Answers a member's question about what is kept here, from the store.
+    ServeAsk {
+        /// Who asks.
+        to: u16,
+        /// The asker's number.
+        request: u64,
+        /// What.
+        question: crate::message::Question,
+        /// Held until the answer is queued.
+        credit: Credit,
     },
     /// Answers a member's [`crate::message::Want`] for a batch that is settled here, from the store.
     ServeWant {
@@ -185,12 +198,14 @@ pub enum Effect {
         batch_id: BatchId,
         /// What.
         want: crate::message::Want,
+        /// Held until the pieces are queued.
+        credit: Credit,
     },
     /// A peer's answer to a read of this node.
     ReadAnswer {
         /// Who answered.
         from: u16,
-        /// `ReadPiece` or `ReadEnd`.
+        /// `ReadPiece`, `ReadEnd` or `Reply`.
         message: Message,
     },
     /// The peer did what no honest member does.

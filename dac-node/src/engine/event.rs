@@ -1,18 +1,19 @@
 //! What happens to a member: everything the engine can be told.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use attest::{
-    Aggregation, Attestation, BatchId, CheckedCertificate, DataRoot, Submission, SubmissionDigest,
+    Aggregation, Attestation, BatchId, CheckedCertificate, DataRoot, RollupId, Submission, SubmissionDigest,
     SubmissionSignature,
 };
 use bytes::Bytes;
 use dac_node_coding::{CheckedPiece, DecodedBatch, DecodedStripe, PieceRoots};
 
 use crate::message::{Control, Message, OpenId};
-use crate::service::Refusal;
+use crate::service::{Refusal, RollupPolicy};
 
 /// The two clocks the protocol reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,6 +187,10 @@ pub enum Event {
         /// Which exchange.
         open_id: OpenId,
     },
+    /// The term of the epoch changed. Until told, an engine takes it as running: a committee without an L1 has no other.
+    Term(super::Term),
+    /// The rollups that are served changed. Exchanges that began go on under the old terms.
+    Rollups(BTreeMap<RollupId, RollupPolicy>),
     /// Time passed: see [`super::Engine::next_deadline`].
     Tick,
     /// The node is stopping: refuse what is not signed.

@@ -167,13 +167,14 @@ impl Engine {
     }
 
     /// A peer asks for pieces of an exchange.
-    pub(super) fn on_want(&mut self, from: u16, want: &Want, effects: &mut Effects) {
+    pub(super) fn on_want(&mut self, from: u16, want: &Want, credit: Credit, effects: &mut Effects) {
         let seat = self.config.seat;
         let lack = Effect::Send { to: vec![from], message: Message::Lack(want.open_id, want.stripe) };
         let Some(batch) = self.batches.get_mut(&want.open_id) else { return effects.push(lack) };
         batch.introduced.insert(from);
         if let (Phase::Signed, Some((batch_id, _))) = (&batch.phase, &batch.statement) {
-            return effects.push(Effect::ServeWant { to: from, batch_id: *batch_id, want: want.clone() });
+            let (batch_id, want) = (*batch_id, want.clone());
+            return effects.push(Effect::ServeWant { to: from, batch_id, want, credit });
         }
         let holder = batch.plan.direct(want.stripe).iter().any(|(index, to)| (*index, *to) == (seat, seat));
         let Some(stripe) = batch.stripes.get_mut(want.stripe as usize) else { return effects.push(lack) };

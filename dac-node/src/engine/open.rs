@@ -200,6 +200,7 @@ impl Engine {
             let detail = format!("{opens} other encodings of the same submission were opened");
             return Err(Refusal::new(Reason::Busy, detail));
         }
+        self.term.check_open(now)?;
         self.check_in_flight(open.submission.data_bytes)?;
         let layout = self.layout(&open.submission)?;
         self.authorise(&open.submission, &open.signature, now.unix_seconds)?;

@@ -26,6 +26,8 @@ pub(super) enum Phase {
     Verifying,
     /// Written and synced.
     Persisting,
+    /// Durable; the signature waits for the epoch to begin.
+    Held,
     /// Durable; the signature is being made.
     Signing,
     /// Attested.

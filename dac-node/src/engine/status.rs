@@ -84,7 +84,7 @@ fn stage(batch: &Batch) -> Stage {
     match batch.phase {
         Phase::Admitting | Phase::Receiving => Stage::Receiving,
         Phase::Verifying => Stage::Verifying,
-        Phase::Persisting | Phase::Signing => Stage::Persisting,
+        Phase::Persisting | Phase::Held | Phase::Signing => Stage::Persisting,
         Phase::Signed => Stage::Signed,
         Phase::Refused(_) => Stage::Refused,
     }

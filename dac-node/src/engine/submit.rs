@@ -34,7 +34,9 @@ impl Engine {
             return;
         }
         let admitted = self
-            .authorise(&submission, &signature, now.unix_seconds)
+            .term
+            .check_submission(now)
+            .and_then(|()| self.authorise(&submission, &signature, now.unix_seconds))
             .and_then(|()| self.check_room(&submission, &facts))
             .and_then(|()| self.layout(&submission));
         match admitted {

@@ -21,5 +21,6 @@ mod quorum;
 mod refusals;
 mod restart;
 mod submissions;
+mod term;
 mod trace;
 mod votes;

@@ -149,12 +149,9 @@ impl Engine {
         if batch.phase != Phase::Persisting {
             return;
         }
-        let Some((_, statement)) = &batch.statement else { return };
         match result {
             Ok(()) => {
-                let statement = statement.clone();
-                batch.phase = Phase::Signing;
-                effects.push(Effect::Sign { open_id, statement });
+                self.sign(open_id, now, effects);
                 self.note_stage_of(open_id, "synced", now, effects);
             }
             Err(refusal) => self.refuse(open_id, refusal, now, effects),

@@ -66,6 +66,58 @@ const REASONS: [Reason; 15] = [
     Reason::BadAttestation,
 ];
 
+fn any_ids() -> impl Strategy<Value = Vec<BatchId>> {
+    vec(any::<[u8; 32]>().prop_map(BatchId), 0..5)
+}
+
+fn any_question() -> impl Strategy<Value = Question> {
+    let batch_id = || any::<[u8; 32]>().prop_map(BatchId);
+    prop_oneof![
+        any::<u64>().prop_map(Question::CertificatesSince),
+        any_ids().prop_map(Question::Certificates),
+        (batch_id(), any::<u32>()).prop_map(|(id, stripe)| Question::PieceRoots(id, stripe)),
+        (batch_id(), any::<u32>(), any::<u32>())
+            .prop_map(|(id, stripe, leaf)| Question::Leaf(id, stripe, leaf)),
+    ]
+}
+
+fn any_reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        (any_ids(), any::<u64>(), any::<bool>()).prop_map(|(ids, next, more)| Reply::CertificatesSince {
+            ids,
+            next,
+            more
+        }),
+        vec(vec(any::<u8>(), 0..400), 0..4).prop_map(Reply::Certificates),
+        vec(any::<u8>(), 0..300).prop_map(Reply::PieceRoots),
+        (vec(any::<u8>(), 0..1025), vec(any::<[u8; 32]>(), 0..20))
+            .prop_map(|(bytes, path)| Reply::Leaf(bytes, path)),
+        Just(Reply::NotHere),
+    ]
+}
+
+#[test]
+fn lists_of_questions_and_replies_are_bounded() {
+    let ids = |count| std::iter::repeat_n(BatchId([7; 32]), count).collect::<Vec<_>>();
+    let cases = [
+        (Message::Ask(1, Question::Certificates(ids(CERTIFICATES_MAX))), true),
+        (Message::Ask(1, Question::Certificates(ids(CERTIFICATES_MAX + 1))), false),
+        (Message::Reply(1, Reply::CertificatesSince { ids: ids(IDS_MAX), next: 0, more: true }), true),
+        (Message::Reply(1, Reply::CertificatesSince { ids: ids(IDS_MAX + 1), next: 0, more: true }), false),
+        (Message::Reply(1, Reply::Certificates(vec![Vec::new(); CERTIFICATES_MAX + 1])), false),
+        (Message::Reply(1, Reply::PieceRoots(vec![0; ROOTS_BYTES_MAX])), true),
+        (Message::Reply(1, Reply::PieceRoots(vec![0; ROOTS_BYTES_MAX + 1])), false),
+        (Message::Reply(1, Reply::Leaf(vec![0; 1024], Vec::new())), true),
+        (Message::Reply(1, Reply::Leaf(vec![0; 1025], Vec::new())), false),
+        (Message::Reply(1, Reply::Leaf(Vec::new(), vec![[0; 32]; PATH_MAX + 1])), false),
+    ];
+    for (message, is_allowed) in cases {
+        let decoded = Message::from_body(body_of(&message));
+        assert_eq!(decoded.is_ok(), is_allowed, "{decoded:?}");
+        assert!(is_allowed || matches!(decoded, Err(Malformed::TooLong { .. })), "{decoded:?}");
+    }
+}
+
 fn any_message() -> impl Strategy<Value = Message> {
     let id = any::<[u8; 32]>().prop_map(OpenId);
     let ask = || (any::<u32>(), any_seats(), any::<u16>());
@@ -85,6 +137,8 @@ fn any_message() -> impl Strategy<Value = Message> {
         }),
         (any::<u64>(), any_piece()).prop_map(|(request, piece)| Message::ReadPiece(request, piece)),
         (any::<u64>(), any::<u16>()).prop_map(|(request, sent)| Message::ReadEnd(request, sent)),
+        (any::<u64>(), any_question()).prop_map(|(request, question)| Message::Ask(request, question)),
+        (any::<u64>(), any_reply()).prop_map(|(request, reply)| Message::Reply(request, reply)),
     ]
 }
 
@@ -249,6 +303,8 @@ fn pulls_and_reads_travel_on_the_repair_stream() {
         Message::Read(read),
         Message::ReadPiece(1, piece.clone()),
         Message::ReadEnd(1, 0),
+        Message::Ask(1, Question::CertificatesSince(0)),
+        Message::Reply(1, Reply::NotHere),
     ] {
         assert!(repair.is_repair());
     }

@@ -27,12 +27,17 @@ impl Class {
         }
     }
 
-    /// The stream protocol.
-    pub fn protocol(self) -> &'static str {
-        match self {
+    /// The stream protocol among the members of a committee.
+    ///
+    /// # Panics
+    /// Never: the name begins with a slash.
+    pub fn protocol(self, committee: &str) -> libp2p::StreamProtocol {
+        let version = match self {
             Class::Bulk => crate::message::BULK_PROTOCOL,
             Class::Repair => crate::message::REPAIR_PROTOCOL,
-        }
+        };
+        libp2p::StreamProtocol::try_from_owned(format!("{version}/{committee}"))
+            .expect("the name begins with a slash")
     }
 }
 

@@ -14,7 +14,7 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::{Control, IncomingStreams};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::NetworkEvent;
 use super::queue::{Class, Counters};
@@ -33,7 +33,7 @@ const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 pub(super) async fn write_to(
     seat: u16,
     peer_id: PeerId,
-    class: Class,
+    (class, protocol): (Class, StreamProtocol),
     mut control: Control,
     mut frames: mpsc::Receiver<Bytes>,
     mut connected: watch::Receiver<SeatSet>,
@@ -58,7 +58,7 @@ pub(super) async fn write_to(
                 continue;
             }
         }
-        match control.open_stream(peer_id, StreamProtocol::new(class.protocol())).await {
+        match control.open_stream(peer_id, protocol.clone()).await {
             Ok(stream) => match pump(stream, class, &mut frames, &counters).await {
                 Ok(()) => return,
                 Err(error) => tracing::debug!(seat, class = class.name(), %error, "stream broke"),
@@ -123,7 +123,9 @@ pub(super) async fn accept(
     events: mpsc::Sender<NetworkEvent>,
     counters: Arc<Counters>,
 ) {
-    let mut readers: HashMap<u16, JoinHandle<()>> = HashMap::new();
+    // Both end with this task, however it ends.
+    let mut tasks = JoinSet::new();
+    let mut readers: HashMap<u16, AbortHandle> = HashMap::new();
     let credits: HashMap<u16, Arc<Semaphore>> =
         seats.values().map(|seat| (*seat, Arc::new(Semaphore::new(CREDITS_PER_PEER)))).collect();
     while let Some((peer_id, stream)) = incoming.next().await {
@@ -131,12 +133,10 @@ pub(super) async fn accept(
         let Some(seat) = seats.get(&peer_id).copied() else { continue };
         let Some(credits) = credits.get(&seat).cloned() else { continue };
         let reader = read_from(seat, class, stream, credits, events.clone(), counters.clone());
-        if let Some(older) = readers.insert(seat, tokio::spawn(reader)) {
+        if let Some(older) = readers.insert(seat, tasks.spawn(reader)) {
             older.abort();
         }
-    }
-    for reader in readers.into_values() {
-        reader.abort();
+        while tasks.try_join_next().is_some() {}
     }
 }
 

@@ -7,26 +7,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use futures::StreamExt;
-use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, ValidationMode};
+use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash, ValidationMode};
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, allow_block_list, connection_limits, noise, ping, tcp, yamux};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
 
-use super::queue::{Class, Counters, PeerQueue};
-use super::{Command, Network, NetworkConfig, NetworkEvent, streams};
-use crate::engine::{GossipId, SeatSet, Verdict};
+use super::committee::Joined;
+use super::queue::Counters;
+use super::{Command, Network, NetworkConfig, NetworkEvent};
+use crate::engine::{GossipId, Verdict};
 use crate::message::GOSSIP_BYTES_MAX;
 
 /// Orders that may wait for the swarm task.
 const COMMANDS_MAX: usize = 4096;
 /// Gossip messages that may wait for their verdict; the oldest is forgotten (and so ignored) beyond that.
 const UNJUDGED_MAX: usize = 4096;
-/// Substreams of one connection: two classes in both directions, gossip, ping, and room to open them again.
-const STREAMS_PER_CONNECTION_MAX: usize = 32;
+/// Substreams of one connection: two classes in both directions for each of 16 committees, gossip, ping, and room to open
+/// them again.
+const STREAMS_PER_CONNECTION_MAX: usize = 128;
 /// First pause before an absent member is dialed again; doubles up to [`DIAL_PAUSE_MAX`].
 const DIAL_PAUSE: Duration = Duration::from_millis(200);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(15);
@@ -123,75 +126,99 @@ impl Bound {
         &self.addresses
     }
 
-    /// Starts: dials every member, accepts every member, nobody else.
+    /// Starts with nobody allowed in; committees join.
+    pub fn open(self) -> Edge {
+        let (edge, task, commands) = self.parts();
+        tokio::spawn(task.run(commands));
+        edge
+    }
+
+    /// Starts for one committee: dials every member, accepts every member, nobody else.
     ///
     /// # Errors
-    /// When called twice for one swarm, or the topic cannot be subscribed.
-    pub fn start(mut self, config: NetworkConfig) -> anyhow::Result<(Network, mpsc::Receiver<NetworkEvent>)> {
-        let topic = IdentTopic::new(config.topic.clone());
-        let behaviour = self.swarm.behaviour_mut();
-        behaviour.gossip.subscribe(&topic)?;
-        for peer in &config.peers {
-            behaviour.allowed.allow_peer(peer.peer_id);
-        }
-        let control = behaviour.streams.new_control();
-        let seats: Arc<HashMap<PeerId, u16>> =
-            Arc::new(config.peers.iter().map(|peer| (peer.peer_id, peer.seat)).collect());
-        let (events_sender, events) = mpsc::channel(streams::CREDITS_PER_PEER * 4);
-        let (commands_sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let (connected_sender, connected) = watch::channel(SeatSet::from_iter([config.seat]));
-        let counters = Arc::new(Counters::default());
-        let mut queues = HashMap::new();
-        for peer in &config.peers {
-            let (queue, receivers) = PeerQueue::new();
-            for (class, frames) in Class::ALL.into_iter().zip(receivers) {
-                let (control, connected, counters) = (control.clone(), connected.clone(), counters.clone());
-                tokio::spawn(streams::write_to(
-                    peer.seat,
-                    peer.peer_id,
-                    class,
-                    control,
-                    frames,
-                    connected,
-                    counters,
-                ));
-            }
-            queues.insert(peer.seat, queue);
-        }
-        for class in Class::ALL {
-            let incoming = control.clone().accept(libp2p::StreamProtocol::new(class.protocol()))?;
-            tokio::spawn(streams::accept(
-                class,
-                incoming,
-                seats.clone(),
-                events_sender.clone(),
-                counters.clone(),
-            ));
-        }
-        let network = Network {
-            queues: Arc::new(queues),
-            peers: Arc::new(config.peers.iter().map(|peer| (peer.seat, peer.peer_id)).collect()),
-            commands: commands_sender,
-            connected,
-            counters: counters.clone(),
-        };
-        let absent =
-            config.peers.iter().map(|peer| (peer.peer_id, Absent::new(config.seat, peer.seat))).collect();
-        let task = Task {
-            swarm: self.swarm,
-            topic,
-            config,
-            seats,
-            queues: network.queues.clone(),
-            absent,
-            connected: connected_sender,
-            events: events_sender,
-            unjudged: HashMap::new(),
-            next_gossip: 0,
-            counters,
-        };
+    /// When the topic cannot be subscribed.
+    pub fn start(self, config: NetworkConfig) -> anyhow::Result<(Network, mpsc::Receiver<NetworkEvent>)> {
+        let (edge, mut task, commands) = self.parts();
+        let (joined, network, events) = edge.committee(config, true)?;
+        task.join(joined)?;
         tokio::spawn(task.run(commands));
         Ok((network, events))
+    }
+
+    fn parts(self) -> (Edge, Task, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let counters = Arc::new(Counters::default());
+        let control = self.swarm.behaviour().streams.new_control();
+        let task = Task {
+            swarm: self.swarm,
+            committees: HashMap::new(),
+            others: HashMap::new(),
+            unjudged: HashMap::new(),
+            next_gossip: 0,
+            counters: counters.clone(),
+        };
+        (Edge { commands, control, counters }, task, receiver)
+    }
+}
+
+/// A running edge that committees join and leave. Dropping it and all its [`Network`]s stops it.
+#[derive(Clone)]
+pub struct Edge {
+    commands: mpsc::Sender<Command>,
+    control: libp2p_stream::Control,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// Takes part in a committee: its members are let in and dialed.
+    ///
+    /// # Errors
+    /// When this edge takes part in it already, or is closed.
+    pub async fn join(
+        &self,
+        config: NetworkConfig,
+    ) -> anyhow::Result<(Network, mpsc::Receiver<NetworkEvent>)> {
+        let (joined, network, events) = self.committee(config, false)?;
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Join(Box::new(joined), reply)).await.context("the edge is closed")?;
+        answer.await.context("the edge is closed")??;
+        Ok((network, events))
+    }
+
+    /// A member is reached elsewhere from now on. Nothing happens for a stranger.
+    pub async fn readdress(&self, peer_id: PeerId, addresses: Vec<Multiaddr>) {
+        // Closed: nobody is dialed any more.
+        let _closed = self.commands.send(Command::Readdress(peer_id, addresses)).await;
+    }
+
+    /// Closes every connection and stops listening.
+    pub async fn close(&self) {
+        // Closed already: nothing to do.
+        let _closed = self.commands.send(Command::Close).await;
+    }
+
+    fn committee(
+        &self,
+        config: NetworkConfig,
+        is_alone: bool,
+    ) -> anyhow::Result<(Joined, Network, mpsc::Receiver<NetworkEvent>)> {
+        let (joined, events) = Joined::new(config, &self.control, &self.counters)?;
+        let network = Network {
+            queues: joined.queues.clone(),
+            peers: Arc::new(joined.peers.iter().map(|peer| (peer.seat, peer.peer_id)).collect()),
+            commands: self.commands.clone(),
+            connected: joined.connected.subscribe(),
+            counters: self.counters.clone(),
+            topic: joined.topic.hash(),
+            is_alone,
+        };
+        Ok((joined, network, events))
     }
 }
 
@@ -251,36 +278,34 @@ fn gossip() -> Result<gossipsub::Behaviour, Box<dyn std::error::Error + Send + S
     Ok(gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config)?)
 }
 
-/// A member that is not connected, and when to dial it.
+/// A member of some committee here, and when to dial it.
 #[derive(Debug)]
-struct Absent {
+struct Other {
+    addresses: Vec<Multiaddr>,
     pause: Duration,
-    next: tokio::time::Instant,
+    /// `None` while it is connected.
+    next: Option<tokio::time::Instant>,
 }
 
-impl Absent {
-    /// The lower seat dials at once, the higher one gives it a moment: two members do not dial each other.
-    fn new(own: u16, peer: u16) -> Absent {
+impl Other {
+    /// The lower peer id dials at once, the higher one gives it a moment: two members do not dial each other.
+    fn absent(&mut self, own: &PeerId, peer: &PeerId) {
         let first = if own < peer { Duration::ZERO } else { DIAL_PAUSE * 5 };
-        Absent { pause: DIAL_PAUSE, next: tokio::time::Instant::now() + first }
+        (self.pause, self.next) = (DIAL_PAUSE, Some(tokio::time::Instant::now() + first));
     }
 
-    fn backed_off(&mut self, seat: u16) {
+    fn backed_off(&mut self, own: &PeerId) {
         // Different members wait differently long.
-        self.next = tokio::time::Instant::now() + self.pause + self.pause * u32::from(seat % 8) / 16;
+        let share = own.to_bytes().last().copied().unwrap_or(0) % 8;
+        self.next = Some(tokio::time::Instant::now() + self.pause + self.pause * u32::from(share) / 16);
         self.pause = (self.pause * 2).min(DIAL_PAUSE_MAX);
     }
 }
 
 struct Task {
     swarm: Swarm<Behaviour>,
-    topic: IdentTopic,
-    config: NetworkConfig,
-    seats: Arc<HashMap<PeerId, u16>>,
-    queues: Arc<HashMap<u16, PeerQueue>>,
-    absent: HashMap<PeerId, Absent>,
-    connected: watch::Sender<SeatSet>,
-    events: mpsc::Sender<NetworkEvent>,
+    committees: HashMap<TopicHash, Joined>,
+    others: HashMap<PeerId, Other>,
     unjudged: HashMap<GossipId, (MessageId, PeerId)>,
     next_gossip: GossipId,
     counters: Arc<Counters>,
@@ -303,16 +328,49 @@ impl Task {
         }
     }
 
+    fn join(&mut self, joined: Joined) -> anyhow::Result<()> {
+        let topic = joined.topic.hash();
+        ensure!(!self.committees.contains_key(&topic), "this edge takes part in {topic} already");
+        self.swarm.behaviour_mut().gossip.subscribe(&joined.topic)?;
+        let own = *self.swarm.local_peer_id();
+        for peer in &joined.peers {
+            self.swarm.behaviour_mut().allowed.allow_peer(peer.peer_id);
+            let other = self.others.entry(peer.peer_id).or_insert_with(|| {
+                let mut other = Other { addresses: Vec::new(), pause: DIAL_PAUSE, next: None };
+                other.absent(&own, &peer.peer_id);
+                other
+            });
+            other.addresses.clone_from(&peer.addresses);
+            if self.swarm.is_connected(&peer.peer_id) {
+                other.next = None;
+                joined.set_connected(peer.peer_id, true);
+            }
+        }
+        self.committees.insert(topic, joined);
+        Ok(())
+    }
+
+    /// Ends a committee's streams; whoever is in no other one loses its connection.
+    fn leave(&mut self, topic: &TopicHash) {
+        let Some(left) = self.committees.remove(topic) else { return };
+        let _was_subscribed = self.swarm.behaviour_mut().gossip.unsubscribe(&left.topic);
+        for peer in &left.peers {
+            if !self.committees.values().any(|joined| joined.seats.contains_key(&peer.peer_id)) {
+                self.others.remove(&peer.peer_id);
+                self.swarm.behaviour_mut().allowed.disallow_peer(peer.peer_id);
+            }
+        }
+    }
+
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => self.set_connected(peer_id, true),
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
-                let seat = self.seats.get(&peer_id);
-                tracing::debug!(?seat, cause = cause.map(|c| c.to_string()), "disconnected");
+                tracing::debug!(%peer_id, cause = cause.map(|c| c.to_string()), "disconnected");
                 self.set_connected(peer_id, false);
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
-                tracing::debug!(seat = ?self.seats.get(&peer_id), %error, "dialing failed");
+                tracing::debug!(%peer_id, %error, "dialing failed");
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(from = %send_back_addr, %error, "incoming connection refused");
@@ -322,37 +380,33 @@ impl Task {
         }
     }
 
-    fn set_connected(&mut self, peer_id: PeerId, connected: bool) {
-        let Some(seat) = self.seats.get(&peer_id).copied() else { return };
-        if let Some(queue) = self.queues.get(&seat) {
-            queue.set_connected(connected);
-        }
-        if connected {
-            self.absent.remove(&peer_id);
+    fn set_connected(&mut self, peer_id: PeerId, is_connected: bool) {
+        let own = *self.swarm.local_peer_id();
+        let Some(other) = self.others.get_mut(&peer_id) else { return };
+        if is_connected {
+            other.next = None;
         } else {
-            self.absent.insert(peer_id, Absent::new(self.config.seat, seat));
+            other.absent(&own, &peer_id);
         }
-        self.connected.send_if_modified(|seats| {
-            let before = *seats;
-            if connected {
-                seats.insert(seat);
-            } else {
-                seats.remove(seat);
-            }
-            *seats != before
-        });
+        for joined in self.committees.values() {
+            joined.set_connected(peer_id, is_connected);
+        }
     }
 
     fn on_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return };
-        let Some(from) = self.seats.get(&propagation_source).copied() else { return };
+        // A neighbour of another committee may pass on what it should not: nobody here takes it.
+        let Some(joined) = self.committees.get(&message.topic) else { return };
+        let Some(from) = joined.seats.get(&propagation_source).copied() else {
+            return self.report(&message_id, &propagation_source, Verdict::Ignore);
+        };
         self.counters.gossip_received_bytes.fetch_add(message.data.len() as u64, Ordering::Relaxed);
         let gossip = self.next_gossip;
         self.next_gossip += 1;
         let bytes = Bytes::from(message.data);
         let behind = bytes.len() > GOSSIP_BYTES_MAX
             || self.unjudged.len() >= UNJUDGED_MAX
-            || self.events.try_send(NetworkEvent::Gossip { from, bytes, gossip }).is_err();
+            || joined.events.try_send(NetworkEvent::Gossip { from, bytes, gossip }).is_err();
         if behind {
             // The swarm task never waits for the node: what the node cannot take now is not passed on either.
             self.counters.gossip_dropped.fetch_add(1, Ordering::Relaxed);
@@ -378,9 +432,19 @@ impl Task {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Gossip(bytes) => {
+            Command::Join(joined, reply) => {
+                // Whoever asked may have stopped waiting.
+                let _unheard = reply.send(self.join(*joined));
+            }
+            Command::Leave(topic) => self.leave(&topic),
+            Command::Readdress(peer_id, addresses) => {
+                if let Some(other) = self.others.get_mut(&peer_id) {
+                    other.addresses = addresses;
+                }
+            }
+            Command::Gossip(topic, bytes) => {
                 let length = bytes.len() as u64;
-                match self.swarm.behaviour_mut().gossip.publish(self.topic.clone(), bytes) {
+                match self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
                     Ok(_) => {
                         self.counters.gossip_sent_bytes.fetch_add(length, Ordering::Relaxed);
                     }
@@ -405,18 +469,18 @@ impl Task {
     }
 
     fn dial_absent(&mut self) {
-        let now = tokio::time::Instant::now();
-        for peer in &self.config.peers {
-            let Some(absent) = self.absent.get_mut(&peer.peer_id).filter(|absent| absent.next <= now) else {
+        let (now, own) = (tokio::time::Instant::now(), *self.swarm.local_peer_id());
+        for (peer_id, other) in &mut self.others {
+            if other.next.is_none_or(|next| next > now) {
                 continue;
-            };
-            absent.backed_off(self.config.seat);
-            let options = DialOpts::peer_id(peer.peer_id)
+            }
+            other.backed_off(&own);
+            let options = DialOpts::peer_id(*peer_id)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
-                .addresses(peer.addresses.clone())
+                .addresses(other.addresses.clone())
                 .build();
             if let Err(error) = self.swarm.dial(options) {
-                tracing::trace!(seat = peer.seat, %error, "not dialed");
+                tracing::trace!(%peer_id, %error, "not dialed");
             }
         }
     }

@@ -28,8 +28,7 @@ fn config(seat: u16, peers: &[(u16, &Bound)]) -> NetworkConfig {
         peer_id: keypair(u8::try_from(*peer).unwrap()).public().to_peer_id(),
         addresses: bound.addresses().to_vec(),
     });
-    let (keypair, peers) = (keypair(u8::try_from(seat).unwrap()), peers.collect());
-    NetworkConfig { seat, keypair, peers, topic: "test".to_owned() }
+    NetworkConfig { seat, peers: peers.collect(), committee: "test".to_owned() }
 }
 
 type Running = (Network, mpsc::Receiver<NetworkEvent>);

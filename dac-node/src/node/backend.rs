@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use attest::{
-    BatchId, Certificate, CommitteeFile, DataHash, Statement, Submission, SubmissionSignature, Thresholds,
+    BatchId, Certificate, CommitteeFile, DataHash, Epoch, Statement, Submission, SubmissionSignature,
+    Thresholds,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -16,6 +17,7 @@ use super::read::{Target, range};
 use super::stored::{find_target, piece_here, status_of_stored, stored_certificate};
 use super::{NodeHandle, Request, Shared, refusal_of};
 use crate::api::{Backend, ShardStream};
+use crate::custody::CustodyReport;
 use crate::engine::Facts;
 use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
 use crate::net::{Class, QUEUE_FRAMES_MAX};
@@ -73,12 +75,33 @@ impl NodeHandle {
     }
 }
 
+impl NodeHandle {
+    /// The epoch of a batch that is in flight here, or stored: in whose name it can be read.
+    pub(crate) async fn epoch_of(&self, name: BatchRef) -> Option<Epoch> {
+        let batch_id = self.batch_id(name).await?;
+        let found = self.blocking(move |shared| {
+            let record = shared.store.statement(batch_id)?.map(|record| record.statement.epoch);
+            let certified =
+                || stored_certificate(&*shared.store, batch_id).map(|c| c.map(|c| c.statement.epoch));
+            record.map_or_else(certified, |epoch| Ok(Some(epoch)))
+        });
+        logged(found.await).flatten()
+    }
+
+    /// Whether a batch is in flight here, or was lately.
+    pub(crate) fn is_posted(&self, batch_id: &BatchId) -> bool {
+        self.shared.board.get(batch_id).is_some()
+    }
+}
+
 impl Backend for NodeHandle {
     fn precheck(&self, request: &SubmissionRequest, content_length: Option<u64>) -> Result<(), Refusal> {
         self.stopping()?;
         // Without a length the batch is at least one byte long; the body's own bound does the rest.
         let submission = submission(request, DataHash::ZERO, content_length.unwrap_or(1).max(1));
-        self.shared.engine.check_request(&submission, self.shared.clock.now().unix_seconds).map(|_| ())
+        let (gate, now) = (self.shared.gate(), self.shared.clock.now());
+        gate.term.check_submission(now)?;
+        gate.engine.check_request(&submission, now.unix_seconds).map(|_| ())
     }
 
     fn authorise(
@@ -91,11 +114,12 @@ impl Backend for NodeHandle {
         let signature = SubmissionSignature(request.signature);
         Box::pin(async move {
             let now = self.shared.clock.now().unix_seconds;
-            self.shared.engine.authorise(&submission, &signature, now)?;
+            let gate = self.shared.gate();
+            gate.engine.authorise(&submission, &signature, now)?;
             let facts = self.facts(&submission).await?;
             let known = facts.1;
             let quota =
-                self.shared.engine.rollups.get(&submission.rollup_id).map_or(0, |p| p.quota_per_day.as_u64());
+                gate.engine.rollups.get(&submission.rollup_id).map_or(0, |p| p.quota_per_day.as_u64());
             if !known && facts.0.quota_used.saturating_add(data_bytes) > quota {
                 let used = facts.0.quota_used;
                 let detail = format!("{used} of {quota} bytes used today, {data_bytes} more asked");
@@ -261,17 +285,17 @@ impl Backend for NodeHandle {
         })
     }
 
-    fn committee(&self) -> &CommitteeFile {
-        &self.shared.committee_file
+    fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal> {
+        Ok(self.shared.committee_file.clone())
     }
 
-    fn thresholds(&self) -> Thresholds {
-        self.shared.engine.committee.thresholds()
+    fn thresholds(&self) -> Result<Thresholds, Refusal> {
+        Ok(self.shared.engine.committee.thresholds())
     }
 
     fn readiness(&self) -> Readiness {
         let connected = self.shared.network.connected().borrow().len();
-        let quorum = self.thresholds().quorum();
+        let quorum = self.shared.engine.committee.thresholds().quorum();
         let mut reasons = Vec::new();
         if connected < quorum {
             reasons.push(format!("{connected} members connected, the quorum is {quorum}"));
@@ -281,10 +305,15 @@ impl Backend for NodeHandle {
             Ok(_) => {}
             Err(error) => reasons.push(error.to_string()),
         }
-        if let Err(refusal) = self.stopping() {
+        let term = self.shared.gate().term.check_submission(self.shared.clock.now());
+        for refusal in [self.stopping(), term].into_iter().filter_map(Result::err) {
             reasons.push(refusal.detail);
         }
         Readiness { ready: reasons.is_empty(), reasons, connected, quorum }
+    }
+
+    fn custody(&self) -> CustodyReport {
+        NodeHandle::custody(self)
     }
 
     fn batch_bytes_max(&self) -> u64 {
@@ -298,7 +327,7 @@ impl Backend for NodeHandle {
             let received = counters.received_bytes[class as usize].load(Ordering::Relaxed);
             meter.bytes_so_far(Direction::Out, label, sent);
             meter.bytes_so_far(Direction::In, label, received);
-            let depth = (0..self.thresholds().members())
+            let depth = (0..self.shared.engine.committee.thresholds().members())
                 .filter_map(|seat| self.shared.network.queue(seat))
                 .map(|queue| queue.depth(class))
                 .max();
@@ -318,6 +347,7 @@ impl Backend for NodeHandle {
             let faults = device.faults.map(|(kind, count)| (kind.label(), count));
             meter.hash_device(device.is_attached, device.attachments, &faults);
         }
+        super::heal::refresh_metrics(&self.shared);
         if let Ok(space) = self.shared.store.space() {
             let (used_bytes, free_bytes) = (space.used_bytes, space.free_bytes);
             meter.store_space(StoreSpace { used_bytes, free_bytes, reserved_bytes: 0 });
@@ -355,7 +385,7 @@ impl NodeHandle {
             retain_until: 0,
             stage: Stage::Refused,
             coordinator: self.shared.engine.seat,
-            quorum: self.thresholds().quorum(),
+            quorum: self.shared.engine.committee.thresholds().quorum(),
             signers: 0,
             members: Vec::new(),
             stage_ms: Default::default(),

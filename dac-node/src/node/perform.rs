@@ -10,6 +10,7 @@ use dac_node_coding::{Layout, Piece, PieceRoots, decode_stripe, encode_and_root}
 use fpga_hash::Hasher;
 use parity_scale_codec::Encode;
 
+use super::stored::check_shard;
 use super::{Completion, Worker, disperse, refusal_of};
 use crate::engine::{Credit, Effect, Event, Facts, Note, Plan};
 use crate::message::{Message, OpenId};
@@ -49,9 +50,11 @@ impl Worker {
                 });
             }
             Effect::Finish { open_id, assembler, data_hash, shards_root } => {
-                let shared = self.shared.clone();
+                let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
                 self.compute(move || {
-                    let result = assembler.finish_announced(data_hash, shards_root, &*shared.hasher);
+                    let result = assembler
+                        .finish_announced(data_hash, shards_root, &*shared.hasher)
+                        .and_then(|decoded| shared.hash.vouch(&coder, decoded));
                     Event::Finished { open_id, result }
                 });
             }
@@ -73,10 +76,15 @@ impl Worker {
                 self.store_certificate(batch_id, &certificate)
             }
             Effect::StoreEvidence { open_id, frames } => self.store_evidence(open_id, &frames),
-            Effect::ServeRead { to, read } => super::serve::read(self.shared.clone(), to, read),
-            Effect::ServeWant { to, batch_id, want } => {
+            Effect::ServeRead { to, read, credit } => {
+                super::serve::read(self.shared.clone(), to, read, credit);
+            }
+            Effect::ServeAsk { to, request, question, credit } => {
+                super::serve::question(self.shared.clone(), to, request, question, credit);
+            }
+            Effect::ServeWant { to, batch_id, want, credit } => {
                 let traffic = self.traffic(want.open_id);
-                super::serve::want(self.shared.clone(), to, batch_id, want, traffic);
+                super::serve::want(self.shared.clone(), to, batch_id, want, credit, traffic);
             }
             Effect::ReadAnswer { from, message } => self.shared.reader.deliver(from, message),
             Effect::Penalise { seat, why } => self.penalise(seat, &why),
@@ -187,11 +195,18 @@ impl Worker {
     }
 
     fn persist(&self, open_id: OpenId, record: Box<StatementRecord>, content: Option<Box<NewContent>>) {
-        let store = self.shared.store.clone();
-        self.blocking(move || match store.persist(&record, content.map(|content| *content)) {
+        let shared = self.shared.clone();
+        let persist = move || {
+            check_shard(&shared, &record.content_key()).map_err(Ok)?;
+            shared.store.persist(&record, content.map(|content| *content)).map_err(Err)
+        };
+        self.blocking(move || match persist() {
             Ok(()) => Completion::Event(Event::Persisted { open_id, result: Ok(()) }),
-            Err(error) if error.is_fatal() => Completion::Fatal(error.to_string()),
-            Err(error) => Completion::Event(Event::Persisted { open_id, result: Err(refusal_of(&error)) }),
+            Err(Err(error)) if error.is_fatal() => Completion::Fatal(error.to_string()),
+            Err(Err(error)) => {
+                Completion::Event(Event::Persisted { open_id, result: Err(refusal_of(&error)) })
+            }
+            Err(Ok(refusal)) => Completion::Event(Event::Persisted { open_id, result: Err(refusal) }),
         });
     }
 

@@ -43,7 +43,9 @@ impl Reader {
     /// Hands a peer's answer to whoever waits for it; drops it otherwise.
     pub(super) fn deliver(&self, from: u16, message: Message) {
         let request = match &message {
-            Message::ReadPiece(request, _) | Message::ReadEnd(request, _) => *request,
+            Message::ReadPiece(request, _) | Message::ReadEnd(request, _) | Message::Reply(request, _) => {
+                *request
+            }
             _ => return,
         };
         if let Some(waiting) = self.pending.lock().get(&request)
@@ -53,15 +55,38 @@ impl Reader {
         }
     }
 
-    fn open(&self) -> (u64, mpsc::Receiver<(u16, Message)>) {
+    /// A new question; its answers are dropped once it is.
+    pub(super) fn open(&self) -> Asked<'_> {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = mpsc::channel(ANSWERS_MAX);
+        let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         self.pending.lock().insert(request, sender);
-        (request, receiver)
+        Asked { reader: self, request, answers }
+    }
+}
+
+/// A question that waits for answers.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    reader: &'a Reader,
+    request: u64,
+    answers: mpsc::Receiver<(u16, Message)>,
+}
+
+impl Asked<'_> {
+    /// The number that answers echo.
+    pub(super) fn request(&self) -> u64 {
+        self.request
     }
 
-    fn close(&self, request: u64) {
-        self.pending.lock().remove(&request);
+    /// The next answer, and from whom. Anyone connected may send one.
+    pub(super) async fn next(&mut self) -> Option<(u16, Message)> {
+        self.answers.recv().await
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.reader.pending.lock().remove(&self.request);
     }
 }
 
@@ -100,7 +125,11 @@ pub(super) fn range(
 }
 
 /// One stripe's bytes of the batch, checked.
-async fn stripe_data(shared: &Arc<Shared>, target: &Arc<Target>, stripe: u32) -> Result<Bytes, ReadError> {
+pub(super) async fn stripe_data(
+    shared: &Arc<Shared>,
+    target: &Arc<Target>,
+    stripe: u32,
+) -> Result<Bytes, ReadError> {
     match hot(shared, target, stripe).await {
         Ok(Some(data)) => return Ok(data),
         Ok(None) => {}
@@ -136,7 +165,7 @@ async fn hot(shared: &Arc<Shared>, target: &Arc<Target>, stripe: u32) -> Result<
 
 /// Any `k` different pieces of a stripe: the own one and what peers have. Asks one peer more than needed, and the next
 /// one whenever a peer cannot help.
-async fn gather(
+pub(super) async fn gather(
     shared: &Arc<Shared>,
     target: &Arc<Target>,
     stripe: u32,
@@ -146,25 +175,20 @@ async fn gather(
     let mut peers: Vec<u16> = shared.network.connected().borrow().iter().collect();
     peers.retain(|seat| *seat != shared.engine.seat);
     peers.shuffle(&mut rand::rng());
-    let (request, mut answers) = shared.reader.open();
-    let result = collect(shared, target, stripe, request, &mut answers, &mut pieces, peers).await;
-    shared.reader.close(request);
+    collect(shared, target, stripe, &mut pieces, peers).await;
     let found = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
-    match result {
-        () if found >= needed => Ok(pieces),
-        () => Err(ReadError::Irretrievable { stripe, found, needed }),
-    }
+    if found >= needed { Ok(pieces) } else { Err(ReadError::Irretrievable { stripe, found, needed }) }
 }
 
 async fn collect(
     shared: &Arc<Shared>,
     target: &Arc<Target>,
     stripe: u32,
-    request: u64,
-    answers: &mut mpsc::Receiver<(u16, Message)>,
     pieces: &mut Vec<CheckedPiece>,
     peers: Vec<u16>,
 ) {
+    let mut answers = shared.reader.open();
+    let request = answers.request();
     let needed = usize::from(target.layout.minimum_shards());
     let mut peers = peers.into_iter();
     let mut asked = SeatSet::EMPTY;
@@ -183,7 +207,7 @@ async fn collect(
         if asked.is_empty() {
             return;
         }
-        match tokio::time::timeout(ANSWER_TIMEOUT, answers.recv()).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, answers.next()).await {
             Ok(Some((from, Message::ReadPiece(_, piece)))) if piece.stripe == stripe => {
                 let (worker, at) = (shared.clone(), target.clone());
                 let checked = shared
@@ -207,7 +231,11 @@ async fn collect(
 }
 
 /// This member's own piece, checked like anyone's.
-async fn own_piece(shared: &Arc<Shared>, target: &Arc<Target>, stripe: u32) -> Option<CheckedPiece> {
+pub(super) async fn own_piece(
+    shared: &Arc<Shared>,
+    target: &Arc<Target>,
+    stripe: u32,
+) -> Option<CheckedPiece> {
     let (worker, at) = (shared.clone(), target.clone());
     tokio::task::spawn_blocking(move || stored_piece(&worker, &at, stripe)).await.ok().flatten()
 }

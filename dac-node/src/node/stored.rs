@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use attest::{BatchId, Certificate};
+use attest::{BatchId, Certificate, Statement};
 use dac_node_coding::{Layout, Piece, verify_stripe_data};
 
 use super::Shared;
 use super::read::{Target, stored_piece};
-use crate::service::{BatchStatus, MemberOutcome, Outcome, ReadError, Stage};
+use crate::service::{BatchStatus, MemberOutcome, Outcome, ReadError, Reason, Refusal, Stage};
 use crate::store::{self, ContentKey, ShardStore};
 
 /// A stored certificate, decoded.
@@ -21,29 +21,63 @@ pub(super) fn stored_certificate(
         .map_err(|error| store::Error::Metadata(format!("certificate: {error}")))
 }
 
+/// The statement behind a batch id: the one this member accepted, or that of a certificate it stores.
+pub(super) fn statement_of(
+    store: &dyn ShardStore,
+    batch_id: BatchId,
+) -> Result<Option<Statement>, store::Error> {
+    if let Some(record) = store.statement(batch_id)? {
+        return Ok(Some(record.statement));
+    }
+    Ok(stored_certificate(store, batch_id)?.map(|certificate| certificate.statement))
+}
+
 /// What is needed to read a batch: from the statement this member accepted, or from a certificate it only stores.
 pub(super) fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<Target>, store::Error> {
-    let statement = match shared.store.statement(batch_id)? {
-        Some(record) => record.statement,
-        None => match stored_certificate(&*shared.store, batch_id)? {
-            Some(certificate) => certificate.statement,
-            None => return Ok(None),
-        },
-    };
+    let Some(statement) = statement_of(&*shared.store, batch_id)? else { return Ok(None) };
     let thresholds = shared.engine.committee.thresholds();
     let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes)
         .map_err(|error| store::Error::Metadata(error.to_string()))?;
     let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
     let roots = match shared.store.piece_roots(&key) {
         Ok(roots) => roots.map(Arc::new),
-        // Then nothing here can be checked, and the others are asked.
+        // Peers can help, as if nothing were here; the scrub repairs it.
         Err(error @ store::Error::Corrupt { .. }) => {
-            tracing::error!(batch = %batch_id, %error, "piece roots damaged, reading from the other members");
+            tracing::error!(batch = %batch_id, %error, "stored piece roots are damaged");
             None
         }
         Err(error) => return Err(error),
     };
     Ok(Some(Target { batch_id, statement, key, layout, roots }))
+}
+
+/// Whether the shard that is stored of a content, if one is, belongs to this seat. The store keeps one of each content;
+/// a member that had another seat in an earlier epoch owes that one until it expires, and cannot promise a second.
+pub(super) fn check_shard(shared: &Shared, key: &ContentKey) -> Result<(), Refusal> {
+    let own = shared.engine.seat;
+    match stored_seat(shared, key).map_err(|error| super::refusal_of(&error))? {
+        Some(seat) if seat != own => {
+            let detail = format!("these bytes are kept here as shard {seat} of an earlier epoch, not {own}");
+            Err(Refusal::new(Reason::StorageError, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The seat whose shard is stored; `None` when nothing is, or it is damaged: then the store mends it.
+fn stored_seat(shared: &Shared, key: &ContentKey) -> Result<Option<u16>, store::Error> {
+    if shared.store.content(key)?.is_none() {
+        return Ok(None);
+    }
+    let Some(roots) = shared.store.piece_roots(key)? else { return Ok(None) };
+    let Ok(Some(bytes)) = shared.store.read_piece(key, 0) else { return Ok(None) };
+    let (layout, paths) = (*roots.layout(), roots.paths(0, &*shared.hasher));
+    let is_of = |index: &u16| {
+        let piece = Piece { stripe: 0, index: *index, bytes: bytes.clone(), path: paths.path(*index) };
+        piece.check(&layout, &key.shards_root, &*shared.hasher).is_ok()
+    };
+    let own = shared.engine.seat;
+    Ok(std::iter::once(own).chain((0..layout.members()).filter(|seat| *seat != own)).find(is_of))
 }
 
 /// A piece this node can vouch for without asking anyone: its own, or any one while the hot copy is here.

@@ -146,7 +146,8 @@ fn change(log: &Log) -> Result<Option<Change>, Error> {
         },
         Events::EpochCancelled(event) => Change::EpochCancelled(event.epoch),
         Events::RollupSet(event) => {
-            Change::RollupSet { id: RollupId(event.rollupId.0), quota: quota(&event.quota) }
+            let admin = Address(event.admin.into_array());
+            Change::RollupSet { id: RollupId(event.rollupId.0), admin, quota: quota(&event.quota) }
         }
         Events::RollupRemoved(event) => Change::RollupRemoved(RollupId(event.rollupId.0)),
         Events::SubmitterSet(event) => Change::SubmitterSet {

@@ -182,6 +182,17 @@ impl Follower {
         Some(carried.max(self.latest_timestamp))
     }
 
+    /// The monotonic moment at which the epoch that is active stops being so unless more is heard of L1: the next one
+    /// begins, or the view has become too old. `None` before the first step.
+    pub fn until(&self, now: Duration) -> Option<Duration> {
+        let ((head, seen), last) = (self.head.as_ref()?, self.checkpoint()?);
+        let time = self.l1_time(now)?;
+        let too_old = last.block.timestamp.saturating_add(self.config.announcement_delay_seconds);
+        let begins = last.view.epochs().values().map(|entry| entry.activates_at);
+        let next = begins.filter(|at| *at > time).min().unwrap_or(u64::MAX).min(too_old);
+        Some(seen.saturating_add(Duration::from_secs(next.saturating_sub(head.timestamp))))
+    }
+
     /// Which epoch may be attested under.
     pub fn standing(&self, now: Duration) -> Standing {
         let (Some(time), Some(last)) = (self.l1_time(now), self.checkpoint()) else {

@@ -129,8 +129,19 @@ impl Operator {
     /// # Errors
     /// [`Error::Unreachable`].
     pub async fn test_chain(&self, method: &'static str, parameters: serde_json::Value) -> Result<(), Error> {
-        let request = self.provider.raw_request::<_, serde_json::Value>(method.into(), parameters);
-        within(request).await.map(|_| ())
+        self.ask_test_chain(method, parameters).await.map(|_| ())
+    }
+
+    /// The same, with the answer.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`].
+    pub async fn ask_test_chain(
+        &self,
+        method: &'static str,
+        parameters: serde_json::Value,
+    ) -> Result<serde_json::Value, Error> {
+        within(self.provider.raw_request(method.into(), parameters)).await
     }
 
     /// Gives an account of a test chain some ether.

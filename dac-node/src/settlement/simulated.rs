@@ -123,3 +123,18 @@ impl Settlement for SimulatedChain {
         Ok(inside.flat_map(|(_, changes)| changes.clone()).collect())
     }
 }
+
+/// A chain that several members follow.
+impl<S: Settlement> Settlement for std::sync::Arc<S> {
+    async fn head(&self) -> Result<Block, Error> {
+        (**self).head().await
+    }
+
+    async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
+        (**self).block(number).await
+    }
+
+    async fn changes(&self, from: u64, to: u64) -> Result<Vec<Change>, Error> {
+        (**self).changes(from, to).await
+    }
+}

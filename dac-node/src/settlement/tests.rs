@@ -367,12 +367,16 @@ fn rollups_and_their_submitters_follow() {
     let allow = |allowed| Change::SubmitterSet { id: rollup, submitter: operator(9), allowed };
     let mut view = View::default();
     assert!(view.apply(allow(true)).is_err());
-    view.apply(Change::RollupSet { id: rollup, quota }).unwrap();
+    view.apply(Change::RollupSet { id: rollup, admin: operator(1), quota }).unwrap();
     view.apply(allow(true)).unwrap();
-    view.apply(Change::RollupSet { id: rollup, quota: Quota { bytes_per_day: 5, ..quota } }).unwrap();
+    let more = Quota { bytes_per_day: 5, ..quota };
+    view.apply(Change::RollupSet { id: rollup, admin: operator(1), quota: more }).unwrap();
     assert!(view.rollups()[0].1.submitters.contains(&operator(9)));
     view.apply(allow(false)).unwrap();
     assert!(view.rollups()[0].1.submitters.is_empty());
+    view.apply(allow(true)).unwrap();
+    view.apply(Change::RollupSet { id: rollup, admin: operator(2), quota }).unwrap();
+    assert!(view.rollups()[0].1.submitters.is_empty(), "another admin begins without submitters");
     view.apply(Change::RollupRemoved(rollup)).unwrap();
     assert!(view.rollups().is_empty());
 }
@@ -404,4 +408,46 @@ fn rejects_what_no_registry_emits() {
     view.apply(false_hash).unwrap();
     assert!(matches!(view.committee(1, CHAIN_ID, REGISTRY), Err(Error::Malformed(_))));
     assert!(matches!(view.apply(announced(1, &[1], 9)), Err(Error::Malformed(_))));
+}
+
+/// L1 takes any peer id: who named one first keeps it, so that no member draws another's connections to its seat.
+#[test]
+fn a_peer_id_belongs_to_who_named_it_first() {
+    let contact = |peer_id: &str| Contact { peer_id: peer_id.into(), ..Contact::default() };
+    let named = |view: &View| -> Vec<String> {
+        view.members().iter().map(|(_, member)| member.contact.peer_id.clone()).collect()
+    };
+    let mut view = View::default();
+    view.apply(registered(1)).unwrap();
+    view.apply(registered(2)).unwrap();
+    view.apply(Change::ContactChanged { id: id(1), contact: contact("first") }).unwrap();
+    view.apply(Change::ContactChanged { id: id(2), contact: contact("first") }).unwrap();
+    assert_eq!(named(&view), ["first", ""]);
+    view.apply(Change::ContactChanged { id: id(1), contact: contact("first") }).unwrap();
+    view.apply(Change::ContactChanged { id: id(2), contact: contact("second") }).unwrap();
+    assert_eq!(named(&view), ["first", "second"]);
+}
+
+/// The end of an epoch is known as a moment of the monotonic clock before it comes, and no reading of it is late.
+#[tokio::test]
+async fn the_end_of_an_epoch_is_a_moment() {
+    let (chain, mut follower) = settled().await;
+    let activates_at = head_time(&chain) + DELAY + SLOT;
+    chain.mine(head_time(&chain) + SLOT, vec![announced(2, &[1, 2, 3, 5], activates_at)]);
+    chain.mine_empty(CONFIRMATIONS + 1, SLOT);
+    let booted = Duration::from_millis(1_234_567);
+    follower.poll(&chain, booted).await.unwrap();
+    let until = follower.until(booted).unwrap();
+    assert_eq!(until, booted + seconds(activates_at - head_time(&chain)));
+    assert_eq!(follower.standing(until - Duration::from_millis(1)), Standing::Active(1));
+    assert_ne!(follower.standing(until), Standing::Active(1));
+}
+
+/// Without a later epoch it is the age of the view that ends it.
+#[tokio::test]
+async fn a_view_that_is_too_old_ends_at_a_moment() {
+    let (_, follower) = settled().await;
+    let until = follower.until(Duration::ZERO).unwrap();
+    assert_eq!(follower.standing(until - Duration::from_millis(1)), Standing::Active(1));
+    assert_eq!(follower.standing(until), Standing::Unknown);
 }

@@ -46,6 +46,8 @@ pub struct EpochEntry {
 /// A rollup and who may submit for it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Rollup {
+    /// Who names its submitters.
+    pub admin: Address,
     /// What it may ask for.
     pub quota: Quota,
     /// Addresses that may submit.
@@ -70,9 +72,13 @@ impl View {
             Change::MemberRegistered { id, operator, key, proof, contact } => {
                 let public_key = compress_key(&key)?;
                 let proof = compress_proof(&proof)?;
+                let contact = self.own_peer_id(&id, contact);
                 self.members.push((id, Member { operator, public_key, proof, contact, retired: false }));
             }
-            Change::ContactChanged { id, contact } => self.member_mut(&id)?.contact = contact,
+            Change::ContactChanged { id, contact } => {
+                let contact = self.own_peer_id(&id, contact);
+                self.member_mut(&id)?.contact = contact;
+            }
             Change::MemberRetired(id) => self.member_mut(&id)?.retired = true,
             Change::EpochAnnounced {
                 epoch,
@@ -92,9 +98,10 @@ impl View {
                 let gone = self.epochs.remove(&epoch);
                 gone.ok_or_else(|| Error::Malformed(format!("unknown epoch {epoch} cancelled")))?;
             }
-            Change::RollupSet { id, quota } => match self.rollup_mut(&id) {
-                Some(rollup) => rollup.quota = quota,
-                None => self.rollups.push((id, Rollup { quota, submitters: BTreeSet::new() })),
+            Change::RollupSet { id, admin, quota } => match self.rollup_mut(&id) {
+                Some(rollup) if rollup.admin == admin => rollup.quota = quota,
+                Some(rollup) => *rollup = Rollup { admin, quota, submitters: BTreeSet::new() },
+                None => self.rollups.push((id, Rollup { admin, quota, submitters: BTreeSet::new() })),
             },
             Change::RollupRemoved(id) => self.rollups.retain(|(known, _)| *known != id),
             Change::SubmitterSet { id, submitter, allowed } => {
@@ -165,6 +172,14 @@ impl View {
             return Err(Error::Malformed(detail));
         }
         Ok((file, committee))
+    }
+
+    /// Takes a peer id out of a contact when another member named it first: L1 does not check it, and nobody may draw
+    /// the connections of another member to its own seat.
+    fn own_peer_id(&self, id: &MemberId, contact: Contact) -> Contact {
+        let claims =
+            |(known, member): &(MemberId, Member)| known != id && member.contact.peer_id == contact.peer_id;
+        if self.members.iter().any(claims) { Contact { peer_id: String::new(), ..contact } } else { contact }
     }
 
     fn member(&self, id: &MemberId) -> Result<&Member, Error> {

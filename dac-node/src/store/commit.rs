@@ -12,6 +12,7 @@
 //! bytes that rotted. When the request brings the bytes along, they replace the damaged ones.
 
 mod persist;
+mod restore;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +27,7 @@ use super::poison::Poison;
 use super::prune::PruneStep;
 use super::segment::{SegmentFiles, SegmentRow, SegmentWriter};
 use super::space::{METADATA_BYTES, SpaceMeter};
-use super::{ContentKey, EVIDENCE_ENTRIES_MAX, Error, NewContent, StatementRecord};
+use super::{ContentKey, EVIDENCE_ENTRIES_MAX, Error, NewContent, RestoredContent, StatementRecord};
 
 /// How much one commit takes.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,8 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) enum Task {
     Persist { record: Box<StatementRecord>, content: Option<Box<NewContent>> },
-    Certificate { id: BatchId, bytes: Vec<u8>, signers: u32 },
+    Restore { content: Box<RestoredContent> },
+    Certificate { id: BatchId, bytes: Vec<u8>, signers: u32, retain_until: u64 },
     Evidence { id: BatchId, bytes: Vec<u8> },
     Prune { now: u64 },
 }
@@ -84,6 +86,10 @@ impl Task {
     fn bytes(&self) -> u64 {
         match self {
             Task::Persist { content: Some(content), .. } => 2 * content.batch.len() as u64,
+            Task::Restore { content } => {
+                let batch_bytes = content.batch.as_ref().map_or(0, |batch| batch.len() as u64);
+                batch_bytes + content.layout.shard_bytes() as u64
+            }
             Task::Evidence { bytes, .. } => bytes.len() as u64,
             Task::Persist { .. } | Task::Certificate { .. } | Task::Prune { .. } => 0,
         }
@@ -217,7 +223,10 @@ impl Writer {
     fn perform(&mut self, tables: &mut Tables<'_>, task: Task) -> Result<Done, Failure> {
         match task {
             Task::Persist { record, content } => self.persist(tables, &record, content.as_deref())?,
-            Task::Certificate { id, bytes, signers } => self.put_certificate(tables, id, &bytes, signers)?,
+            Task::Restore { content } => self.restore(tables, &content)?,
+            Task::Certificate { id, bytes, signers, retain_until } => {
+                self.put_certificate(tables, id, &bytes, signers, retain_until)?;
+            }
             Task::Evidence { id, bytes } => {
                 self.space.check(bytes.len() as u64 + METADATA_BYTES, self.segments.used_bytes())?;
                 tables.insert_evidence(id, &bytes, EVIDENCE_ENTRIES_MAX)?;
@@ -233,6 +242,7 @@ impl Writer {
         id: BatchId,
         bytes: &[u8],
         signers: u32,
+        retain_until: u64,
     ) -> Result<(), Failure> {
         let stored = tables.certificate(id)?.and_then(|bytes| Certificate::decode_strict(&bytes).ok());
         if stored.is_some_and(|stored| stored.signers.count() >= signers) {
@@ -242,7 +252,7 @@ impl Writer {
         if !self.space.ballast_whole.load(Ordering::Relaxed) {
             return Err(Error::Full { needed_bytes: bytes.len() as u64, free_bytes: 0 }.into());
         }
-        Ok(tables.insert_certificate(id, bytes)?)
+        Ok(tables.insert_certificate(id, bytes, retain_until)?)
     }
 }
 

@@ -36,7 +36,10 @@ use super::poison::Poison;
 use super::recovery::{Damage, Recovered, recover};
 use super::segment::{SegmentFiles, SegmentWriter};
 use super::space::SpaceMeter;
-use super::{ContentInfo, ContentKey, Error, NewContent, Pruned, ShardStore, Space, StatementRecord};
+use super::{
+    CertificatePage, ContentInfo, ContentKey, Error, NewContent, Pruned, RestoredContent, ShardStore, Space,
+    StatementRecord,
+};
 
 pub use config::{DiskStoreConfig, OnDamage};
 
@@ -204,8 +207,27 @@ impl ShardStore for DiskStore {
     }
 
     fn put_certificate(&self, id: BatchId, certificate: &[u8]) -> Result<(), Error> {
-        let signers = Certificate::decode_strict(certificate)?.signers.count();
-        self.perform(Task::Certificate { id, bytes: certificate.to_vec(), signers }).map(|_| ())
+        let decoded = Certificate::decode_strict(certificate)?;
+        let (signers, retain_until) = (decoded.signers.count(), decoded.statement.retain_until);
+        self.perform(Task::Certificate { id, bytes: certificate.to_vec(), signers, retain_until }).map(|_| ())
+    }
+
+    fn restore(&self, content: RestoredContent) -> Result<(), Error> {
+        content.assert_consistent();
+        self.perform(Task::Restore { content: Box::new(content) }).map(|_| ())
+    }
+
+    fn contents_after(
+        &self,
+        after: Option<ContentKey>,
+        limit: usize,
+    ) -> Result<Vec<(ContentKey, ContentInfo)>, Error> {
+        let rows = self.look_up(|metadata| metadata.contents_after(after, limit))?;
+        rows.into_iter().map(|(key, row)| Ok((key, row.info()?))).collect()
+    }
+
+    fn certificates_since(&self, from: u64, live_at: u64, limit: usize) -> Result<CertificatePage, Error> {
+        self.look_up(|metadata| metadata.certificates_since(from, live_at, limit))
     }
 
     fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {

@@ -4,7 +4,7 @@
 //! a disk that works (a property test compares them). Numbers of bytes and segments differ: there are no files here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 
 use attest::{BatchId, Certificate, DataHash, RollupId};
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 
 use super::metadata::STATEMENTS_OF_MAX;
 use super::{
-    ContentInfo, ContentKey, EVIDENCE_ENTRIES_MAX, Error, NewContent, Pruned, QUOTA_DAYS_KEPT, ShardStore,
-    Space, StatementRecord,
+    CERTIFICATE_SCAN_MAX, CertificatePage, ContentInfo, ContentKey, EVIDENCE_ENTRIES_MAX, Error, NewContent,
+    Pruned, QUOTA_DAYS_KEPT, RestoredContent, ShardStore, Space, StatementRecord,
 };
 
 /// A store without a disk.
@@ -31,6 +31,8 @@ struct State {
     order: BTreeMap<u64, BatchId>,
     contents: BTreeMap<ContentKey, Stored>,
     certificates: BTreeMap<BatchId, (u32, Vec<u8>)>,
+    certificate_order: BTreeMap<u64, (u64, BatchId)>,
+    certificate_next: u64,
     evidence: BTreeMap<BatchId, Vec<u8>>,
     evidence_order: VecDeque<BatchId>,
     quotas: BTreeMap<(u64, RollupId), u64>,
@@ -178,12 +180,72 @@ impl ShardStore for MemoryStore {
     }
 
     fn put_certificate(&self, id: BatchId, certificate: &[u8]) -> Result<(), Error> {
-        let signers = Certificate::decode_strict(certificate)?.signers.count();
+        let decoded = Certificate::decode_strict(certificate)?;
+        let (signers, retain_until) = (decoded.signers.count(), decoded.statement.retain_until);
         let mut state = self.state.lock();
-        if state.certificates.get(&id).is_none_or(|(stored, _)| *stored < signers) {
-            state.certificates.insert(id, (signers, certificate.to_vec()));
+        if state.certificates.get(&id).is_none_or(|(stored, _)| *stored < signers)
+            && state.certificates.insert(id, (signers, certificate.to_vec())).is_none()
+        {
+            let place = state.certificate_next;
+            state.certificate_order.insert(place, (retain_until, id));
+            state.certificate_next += 1;
         }
         Ok(())
+    }
+
+    fn restore(&self, content: RestoredContent) -> Result<(), Error> {
+        content.assert_consistent();
+        let mut state = self.state.lock();
+        let free_bytes = self.bytes_max.saturating_sub(state.used_bytes());
+        if let Some(stored) = state.contents.get_mut(&content.key) {
+            stored.info.retain_until = stored.info.retain_until.max(content.retain_until);
+            return Ok(());
+        }
+        let stored = Stored {
+            info: ContentInfo {
+                layout: content.layout,
+                data_root: content.data_root,
+                hot_until: 0,
+                retain_until: content.retain_until,
+                hot: false,
+            },
+            piece_roots: content.piece_roots,
+            batch: None,
+            shard: content.shard,
+        };
+        let needed_bytes = stored.bytes();
+        if needed_bytes > free_bytes {
+            return Err(Error::Full { needed_bytes, free_bytes });
+        }
+        state.contents.insert(content.key, stored);
+        Ok(())
+    }
+
+    fn contents_after(
+        &self,
+        after: Option<ContentKey>,
+        limit: usize,
+    ) -> Result<Vec<(ContentKey, ContentInfo)>, Error> {
+        let state = self.state.lock();
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = state.contents.range((start, Bound::Unbounded));
+        Ok(range.take(limit).map(|(key, stored)| (*key, stored.info.clone())).collect())
+    }
+
+    fn certificates_since(&self, from: u64, live_at: u64, limit: usize) -> Result<CertificatePage, Error> {
+        let state = self.state.lock();
+        let mut page = CertificatePage { next: from, ..CertificatePage::default() };
+        for (seen, (place, (retain_until, id))) in state.certificate_order.range(from..).enumerate() {
+            if page.ids.len() == limit || seen == CERTIFICATE_SCAN_MAX {
+                page.more = true;
+                break;
+            }
+            page.next = place + 1;
+            if *retain_until >= live_at {
+                page.ids.push(*id);
+            }
+        }
+        Ok(page)
     }
 
     fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
@@ -229,6 +291,11 @@ impl ShardStore for MemoryStore {
             .collect();
         state.statements.retain(|id, _| !expired.contains(id));
         state.order.retain(|_, id| !expired.contains(id));
+        while let Some(oldest) = state.certificate_order.first_entry()
+            && oldest.get().0 < kept_since
+        {
+            oldest.remove();
+        }
         let mut hot_copies = 0;
         for stored in state.contents.values_mut().filter(|stored| stored.info.hot_until < now) {
             hot_copies += u64::from(stored.batch.take().is_some());

@@ -14,7 +14,7 @@ pub(super) mod backend;
 mod write;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -27,13 +27,13 @@ use redb::{Database, ReadableDatabase as _, ReadableTable, ReadableTableMetadata
 use super::files::{Directory, StoredFile};
 use super::poison::Poison;
 use super::segment::{Appended, ExtentPlace, SegmentRow, is_segment_name};
-use super::{ContentInfo, ContentKey, Error, StatementRecord};
+use super::{CERTIFICATE_SCAN_MAX, CertificatePage, ContentInfo, ContentKey, Error, StatementRecord};
 use backend::{Ballast, METADATA_NAME, MetadataFile};
 
 pub(super) use write::{Fatal, Tables};
 
 /// Version of everything this store writes. Another one is refused.
-pub(super) const FORMAT_VERSION: u64 = 1;
+pub(super) const FORMAT_VERSION: u64 = 2;
 /// Most answers of [`Metadata::statements_of`].
 pub(super) const STATEMENTS_OF_MAX: usize = 64;
 
@@ -41,7 +41,7 @@ type Id = &'static [u8; 32];
 type Key = &'static [u8; 64];
 type Row = &'static [u8];
 
-/// `format`, `segment_next`.
+/// `format`, `segment_next`, `certificate_next`.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 /// Statement id to [`StatementRow`].
 const STATEMENTS: TableDefinition<'_, Id, Row> = TableDefinition::new("statements");
@@ -65,6 +65,8 @@ const SEGMENT_CONTENTS: TableDefinition<'_, (u64, Key), ()> = TableDefinition::n
 const LAST_APPENDED: TableDefinition<'_, u64, Row> = TableDefinition::new("last_appended");
 /// Statement id to certificate (its bytes).
 const CERTIFICATES: TableDefinition<'_, Id, Row> = TableDefinition::new("certificates");
+/// Place in the order of arrival to `retain_until` and statement id of a certificate.
+const CERTIFICATE_ORDER: TableDefinition<'_, u64, (u64, Id)> = TableDefinition::new("certificate_order");
 /// Statement id to evidence.
 const EVIDENCE: TableDefinition<'_, Id, Row> = TableDefinition::new("evidence");
 /// Sequence number to statement id of evidence.
@@ -76,6 +78,7 @@ const QUOTAS: TableDefinition<'_, (u64, Id), u64> = TableDefinition::new("quotas
 const MAGIC_BYTES: usize = 9;
 const FORMAT: &str = "format";
 const SEGMENT_NEXT: &str = "segment_next";
+const CERTIFICATE_NEXT: &str = "certificate_next";
 
 /// A stored statement.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -317,6 +320,47 @@ impl Metadata {
 
     pub(super) fn certificate(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {
         self.get(CERTIFICATES, &id.0, |bytes| decode("a certificate", bytes))?.transpose()
+    }
+
+    pub(super) fn contents_after(
+        &self,
+        after: Option<ContentKey>,
+        limit: usize,
+    ) -> Result<Vec<(ContentKey, ContentRow)>, Error> {
+        let table = self.table(CONTENTS)?;
+        let after = after.map(|key| key_bytes(&key));
+        let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = table.range::<&[u8; 64]>((start, Bound::Unbounded)).map_err(refused)?;
+        range
+            .take(limit)
+            .map(|entry| {
+                let (key, row) = entry.map_err(refused)?;
+                Ok((key_from(key.value()), decode("a content", row.value())?))
+            })
+            .collect()
+    }
+
+    pub(super) fn certificates_since(
+        &self,
+        from: u64,
+        live_at: u64,
+        limit: usize,
+    ) -> Result<CertificatePage, Error> {
+        let table = self.table(CERTIFICATE_ORDER)?;
+        let mut page = CertificatePage { next: from, ..CertificatePage::default() };
+        for (seen, entry) in table.range(from..).map_err(refused)?.enumerate() {
+            if page.ids.len() == limit || seen == CERTIFICATE_SCAN_MAX {
+                page.more = true;
+                break;
+            }
+            let (place, certificate) = entry.map_err(refused)?;
+            let (retain_until, id) = certificate.value();
+            page.next = place.value() + 1;
+            if retain_until >= live_at {
+                page.ids.push(BatchId(*id));
+            }
+        }
+        Ok(page)
     }
 
     pub(super) fn evidence(&self, id: BatchId) -> Result<Option<Vec<u8>>, Error> {

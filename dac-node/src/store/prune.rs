@@ -51,6 +51,7 @@ impl Writer {
             step.pruned.hot_copies += u64::from(drop_content(tables, key)?);
         }
         tables.drop_quotas((now / 86_400).saturating_sub(QUOTA_DAYS_KEPT), STEP_ROWS)?;
+        tables.trim_certificate_order(kept_since, STEP_ROWS)?;
         step.pruned.statements = statements.len() as u64;
         step.pruned.hot_copies += hot.len() as u64;
         step.more = [statements.len(), hot.len(), contents.len()].contains(&STEP_ROWS);

@@ -246,6 +246,7 @@ impl Logic for Accelerator {
         self.m_axis_tdata.next = self.leaving.source.data.val();
         self.m_axis_tvalid.next = self.leaving.source.valid.val();
         self.leaving.source.ready.next = self.m_axis_tready.val();
+        self.sender.left.next = self.leaving.source.valid.val() & self.m_axis_tready.val();
 
         // Registers.
         self.registers.errors.next = self.receiver.errors.val();

@@ -3,7 +3,10 @@
 //! rust-hdl writes operators as they stand, without parentheses, and Verilog computes in the width of the context. So the
 //! same line can mean two things, silently. Every circuit here is simulated for all 256 inputs; the results become a table
 //! in Verilog. `cargo xtask formal` lets yosys compare table and emitted circuit: the wrong ones must differ, which shows
-//! that the comparison sees the trap, and the right ones must be equal.
+//! that the comparison sees the trap, and the right ones must be equal. What the language refuses, and what it takes and
+//! cannot write, is in [`language`].
+
+pub mod language;
 
 use crate::cells::Table;
 use crate::emit::verilog_unchecked;

@@ -1,14 +1,16 @@
 //! One attachment of a device: its self-test, and packets in flight.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use fpga_hash::{Digest, Hasher};
+use fpga_hash::{FieldElement, Hasher};
 
-use super::batch::{Batch, Messages, Prefixed, Shape};
+use super::batch::{Batch, Elements, Messages, Prefixed, Shape};
 use super::items_max;
 use super::request::{Answer, Request};
+use crate::deadline::Deadline;
 use crate::packet::{HEADER_BYTES, Header, Limits, Opcode, Status, VERSION, checksum};
 use crate::registers::{BUILD, CAPABILITIES, Capabilities, ERRORS, ID, ID_VALUE, SELF_TEST};
 use crate::{Device, Fault};
@@ -18,6 +20,12 @@ const SELF_TEST_LENGTHS: [usize; 9] = [0, 1, 64, 65, 135, 136, 137, 272, 1025];
 
 /// Messages of each length, as far as the device takes so many at once.
 const SELF_TEST_MESSAGES: usize = 7;
+
+/// Elements of a Poseidon item, for both widths.
+const SELF_TEST_WIDTHS: [usize; 2] = [2, 8];
+
+/// An opcode that no device knows: a device must refuse it and go on.
+const UNKNOWN_OPCODE: u8 = 0xff;
 
 /// A device that passed its self-test, or is in it.
 #[derive(Debug)]
@@ -42,7 +50,7 @@ struct InFlight {
 }
 
 impl<D: Device> Session<D> {
-    /// Resets the device, reads who it is, and has it hash what software hashes too.
+    /// Resets the device, reads who it is, and has it hash what software hashes too, all of it before `deadline`.
     ///
     /// # Errors
     /// The first [`Fault`].
@@ -50,12 +58,13 @@ impl<D: Device> Session<D> {
         mut device: D,
         attachment: u64,
         timeout: Duration,
+        deadline: Deadline,
         software: &Arc<dyn Hasher>,
     ) -> Result<Self, Fault> {
-        device.reset(timeout)?;
-        let limits = identify(&mut device, timeout)?;
-        // Tags of one attachment are never those of another: a reply that comes late does not fit.
-        let next_tag = attachment << 40;
+        device.reset(deadline.timeout())?;
+        let limits = identify(&mut device, deadline)?;
+        // Drawn anew each time: a reply to an earlier attachment, of this process or of one before it, fits no request.
+        let next_tag = RandomState::new().hash_one(attachment);
         let mut session = Self {
             device,
             limits,
@@ -66,13 +75,25 @@ impl<D: Device> Session<D> {
             packet: Vec::new(),
             answered: 0,
         };
-        session.loopback()?;
+        session.loopback(deadline)?;
+        session.refuses_what_it_does_not_know(deadline)?;
         for length in SELF_TEST_LENGTHS {
-            session.self_test(length, &**software)?;
+            session.self_test(length, &**software, deadline)?;
         }
-        match session.device.reg_read(ERRORS, timeout)? {
-            0 => Ok(session),
-            found => Err(Fault::WrongDevice { register: "sticky errors", expected: "0", found }),
+        for width in SELF_TEST_WIDTHS {
+            let inputs: Vec<FieldElement> =
+                (1..).map(FieldElement::from).take(width * SELF_TEST_MESSAGES).collect();
+            session.compare(&Elements { width, inputs: &inputs }, &**software, deadline)?;
+        }
+        session.has_errors(0, "0", deadline)?;
+        Ok(session)
+    }
+
+    /// Compares the sticky errors.
+    fn has_errors(&mut self, wanted: u32, expected: &'static str, deadline: Deadline) -> Result<(), Fault> {
+        match self.device.reg_read(ERRORS, deadline.timeout())? {
+            found if found == wanted => Ok(()),
+            found => Err(Fault::WrongDevice { register: "sticky errors", expected, found }),
         }
     }
 
@@ -106,11 +127,15 @@ impl<D: Device> Session<D> {
     /// # Errors
     /// [`Fault`]; the requests are dropped.
     pub(super) fn send(&mut self, requests: Vec<Request>) -> Result<(), Fault> {
+        self.send_before(requests, Deadline::after(self.timeout))
+    }
+
+    fn send_before(&mut self, requests: Vec<Request>, deadline: Deadline) -> Result<(), Fault> {
         let Some(Shape { opcode, prefix, item_bytes }) = requests.first().map(|request| request.shape) else {
             return Ok(());
         };
         let (tag, item_count) = (self.next_tag, requests.iter().map(|request| request.item_count).sum());
-        self.next_tag += 1;
+        self.next_tag = self.next_tag.wrapping_add(1);
         self.packet.clear();
         self.packet.resize(HEADER_BYTES, 0);
         for request in &requests {
@@ -120,10 +145,10 @@ impl<D: Device> Session<D> {
         let mut header = Header::request(opcode, prefix, tag, item_count, item_bytes);
         header.payload_crc32c = checksum(&self.packet[HEADER_BYTES..]);
         self.packet[..HEADER_BYTES].copy_from_slice(&header.encode());
-        self.device.write_stream(&self.packet, self.timeout)?;
         let shape = Shape { opcode, prefix, item_bytes };
+        // In flight even if it does not get there: requests are dropped when their session is, after its fault was counted.
         self.in_flight.push(InFlight { tag, item_count, shape, requests });
-        Ok(())
+        Ok(self.device.write_stream(&self.packet, deadline.timeout())?)
     }
 
     /// Waits for one reply and hands its digests out.
@@ -131,7 +156,11 @@ impl<D: Device> Session<D> {
     /// # Errors
     /// [`Fault`]: the session is over, the requests in flight are dropped with it.
     pub(super) fn receive(&mut self) -> Result<(), Fault> {
-        let (packet, payload) = self.reply()?;
+        self.receive_before(Deadline::after(self.timeout))
+    }
+
+    fn receive_before(&mut self, deadline: Deadline) -> Result<(), Fault> {
+        let (packet, payload) = self.reply(deadline)?;
         let (mut digests, _) = payload.as_chunks::<32>();
         for request in packet.requests {
             let (own, rest) = digests.split_at(usize::try_from(request.item_count).unwrap_or(usize::MAX));
@@ -144,14 +173,14 @@ impl<D: Device> Session<D> {
     }
 
     /// The next reply, checked in everything but its digests.
-    fn reply(&mut self) -> Result<(InFlight, Vec<u8>), Fault> {
+    fn reply(&mut self, deadline: Deadline) -> Result<(InFlight, Vec<u8>), Fault> {
         let mut bytes = [0; HEADER_BYTES];
-        self.device.read_stream(&mut bytes, self.timeout)?;
+        self.device.read_stream(&mut bytes, deadline.timeout())?;
         let header = Header::decode(&bytes)?;
         let status = header.check_reply()?;
         let place = self.in_flight.iter().position(|packet| packet.tag == header.tag);
         let place = place.ok_or(Fault::UnexpectedReply { tag: header.tag })?;
-        let packet = self.in_flight.remove(place);
+        let packet = &self.in_flight[place];
         if status != Status::Ok {
             return Err(Fault::Refused { status });
         }
@@ -163,16 +192,37 @@ impl<D: Device> Session<D> {
         // Bounded: consistent with the counts that were sent.
         let payload_bytes = usize::try_from(header.padded_payload_bytes()).unwrap_or(usize::MAX);
         let mut payload = vec![0; payload_bytes];
-        self.device.read_stream(&mut payload, self.timeout)?;
+        self.device.read_stream(&mut payload, deadline.timeout())?;
         let found = checksum(&payload);
         if found != header.payload_crc32c {
             return Err(Fault::PayloadChecksum { expected: header.payload_crc32c, found });
         }
-        Ok((packet, payload))
+        Ok((self.in_flight.remove(place), payload))
+    }
+
+    /// A request with an opcode that does not exist must come back with its status and its sticky bit, and nothing else.
+    fn refuses_what_it_does_not_know(&mut self, deadline: Deadline) -> Result<(), Fault> {
+        let (opcode, tag) = (UNKNOWN_OPCODE, self.next_tag);
+        self.next_tag = self.next_tag.wrapping_add(1);
+        let header = Header { opcode, ..Header::request(Opcode::Loopback, 0, tag, 1, 0) };
+        self.device.write_stream(&header.encode(), deadline.timeout())?;
+        let mut bytes = [0; HEADER_BYTES];
+        self.device.read_stream(&mut bytes, deadline.timeout())?;
+        let reply = Header::decode(&bytes)?;
+        if reply.tag != tag {
+            return Err(Fault::UnexpectedReply { tag: reply.tag });
+        }
+        if reply.check_reply()? != Status::Opcode {
+            return Err(Fault::NotRefused { opcode });
+        }
+        let bit = Status::Opcode.sticky_bit();
+        self.has_errors(bit, "the bit of an unknown opcode", deadline)?;
+        self.device.reg_write(ERRORS, bit, deadline.timeout())?;
+        Ok(())
     }
 
     /// Sends bytes through the device and back.
-    fn loopback(&mut self) -> Result<(), Fault> {
+    fn loopback(&mut self, deadline: Deadline) -> Result<(), Fault> {
         if !self.limits.knows(Opcode::Loopback) {
             return Ok(());
         }
@@ -180,59 +230,62 @@ impl<D: Device> Session<D> {
         let shape = Shape { opcode: Opcode::Loopback, prefix: 0, item_bytes: bytes };
         let payload = noise(bytes as usize);
         let (answer, _nobody) = sync_channel(1);
-        self.send(vec![Request { shape, item_count: 1, payload: payload.clone(), answer }])?;
-        let (_, returned) = self.reply()?;
+        self.send_before(vec![Request { shape, item_count: 1, payload: payload.clone(), answer }], deadline)?;
+        let (_, returned) = self.reply(deadline)?;
         if returned.starts_with(&payload) { Ok(()) } else { Err(Fault::WrongDigest) }
     }
 
     /// Compares the device with software on messages of one length, with and without prefix.
-    fn self_test(&mut self, length: usize, software: &dyn Hasher) -> Result<(), Fault> {
+    fn self_test(&mut self, length: usize, software: &dyn Hasher, deadline: Deadline) -> Result<(), Fault> {
         let bytes = noise(length * SELF_TEST_MESSAGES);
         let messages: Vec<&[u8]> =
             (0..SELF_TEST_MESSAGES).map(|message| &bytes[message * length..][..length]).collect();
-        self.compare(&Messages(&messages), software)?;
+        self.compare(&Messages(&messages), software, deadline)?;
         if length > 0 {
-            self.compare(&Prefixed { prefix: 1, item_bytes: length, items: &bytes }, software)?;
+            self.compare(&Prefixed { prefix: 1, item_bytes: length, items: &bytes }, software, deadline)?;
         }
         Ok(())
     }
 
-    fn compare(&mut self, batch: &impl Batch<Output = Digest>, software: &dyn Hasher) -> Result<(), Fault> {
+    /// Compares device and software on the first items of a batch, if the device can do such at all.
+    fn compare<B: Batch>(&mut self, batch: &B, software: &dyn Hasher, deadline: Deadline) -> Result<(), Fault>
+    where
+        B::Output: Default,
+    {
         let Some(shape) = batch.shape(&self.limits) else { return Ok(()) };
         let items = SELF_TEST_MESSAGES.min(items_max(&self.limits, &shape));
-        let (mut payload, mut expected) = (Vec::new(), vec![Digest::default(); items]);
+        let (mut payload, mut expected) = (Vec::new(), vec![B::Output::default(); items]);
         batch.pack(0..items, &shape, &mut payload);
         batch.software(0..items, &mut expected, software);
         let (answer, answered) = sync_channel(1);
         let item_count = u32::try_from(items).expect("at most seven");
-        self.send(vec![Request { shape, item_count, payload, answer }])?;
-        self.receive()?;
-        match answered.try_recv() {
-            Ok(answer) if answer.digests == expected => Ok(()),
-            _ => Err(Fault::WrongDigest),
-        }
+        self.send_before(vec![Request { shape, item_count, payload, answer }], deadline)?;
+        self.receive_before(deadline)?;
+        let answer = answered.try_recv().map(|answer| answer.digests).unwrap_or_default();
+        let found: Option<Vec<B::Output>> = answer.iter().map(|digest| B::read(digest)).collect();
+        if found.is_some_and(|found| found == expected) { Ok(()) } else { Err(Fault::WrongDigest) }
     }
 }
 
 /// Reads who answers, and what it can do.
-fn identify(device: &mut impl Device, timeout: Duration) -> Result<Limits, Fault> {
+fn identify(device: &mut impl Device, deadline: Deadline) -> Result<Limits, Fault> {
     let wrong = |register, expected, found| Err(Fault::WrongDevice { register, expected, found });
-    let id = device.reg_read(ID, timeout)?;
+    let id = device.reg_read(ID, deadline.timeout())?;
     if id != ID_VALUE {
         return wrong("id", "0x48434144", id);
     }
-    let build = device.reg_read(BUILD, timeout)?;
+    let build = device.reg_read(BUILD, deadline.timeout())?;
     if build.to_le_bytes()[0] != VERSION {
         return wrong("build", "version 1 in bits 7 to 0", build);
     }
     for pattern in [0x0123_4567, 0xffff_0000] {
-        device.reg_write(SELF_TEST, pattern, timeout)?;
-        let found = device.reg_read(SELF_TEST, timeout)?;
+        device.reg_write(SELF_TEST, pattern, deadline.timeout())?;
+        let found = device.reg_read(SELF_TEST, deadline.timeout())?;
         if found != !pattern {
             return wrong("self-test", "the complement of what was written", found);
         }
     }
-    let capabilities = device.reg_read(CAPABILITIES, timeout)?;
+    let capabilities = device.reg_read(CAPABILITIES, deadline.timeout())?;
     match Capabilities::decode(capabilities).limits() {
         Some(limits) => Ok(limits),
         None => wrong("capabilities", "sane limits", capabilities),

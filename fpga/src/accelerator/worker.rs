@@ -51,19 +51,23 @@ impl<C: Connect> Worker<C> {
         let mut is_first_failure = true;
         for attachment in 1.. {
             match self.attach(attachment) {
-                Ok(session) => {
+                Ok(mut session) => {
                     tracing::info!(connect = ?self.connect, "hash device attached after a good self-test");
                     self.open(&session, attachment);
                     let _nobody_waits = first_attempt.try_send(());
-                    let (end, answered) = self.serve(session);
+                    let mut waiting = None;
+                    let end = self.serve(&mut session, &mut waiting);
+                    // Counted before anybody learns by a dropped request that something went wrong.
+                    if let End::Fault(fault) = &end {
+                        self.shared.faults.count(fault);
+                    }
                     self.close();
+                    let answered = session.answered();
+                    drop((session, waiting));
                     match end {
                         End::Dropped => return,
                         End::Doubted => self.report(&Fault::WrongDigest),
-                        End::Fault(fault) => {
-                            self.shared.faults.count(&fault);
-                            self.report(&fault);
-                        }
+                        End::Fault(fault) => self.report(&fault),
                     }
                     if answered > HEALTHY_AFTER_ANSWERS {
                         pause = self.config.reattach_after;
@@ -86,8 +90,9 @@ impl<C: Connect> Worker<C> {
     }
 
     fn attach(&mut self, attachment: u64) -> Result<Session<C::Device>, Fault> {
-        let device = self.connect.connect(self.config.timeout).map_err(Fault::Unavailable)?;
-        Session::attach(device, attachment, self.config.timeout, &self.config.software)
+        let deadline = Deadline::after(self.config.timeout);
+        let device = self.connect.connect(deadline.timeout()).map_err(Fault::Unavailable)?;
+        Session::attach(device, attachment, self.config.timeout, deadline, &self.config.software)
     }
 
     fn report(&self, fault: &Fault) {
@@ -97,9 +102,9 @@ impl<C: Connect> Worker<C> {
 
     /// Lets callers in.
     fn open(&self, session: &Session<C::Device>, number: u64) {
+        let mut attached = self.shared.attached.write().unwrap_or_else(PoisonError::into_inner);
         self.shared.attachments.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let attached = Attached { limits: session.limits(), number };
-        *self.shared.attached.write().unwrap_or_else(PoisonError::into_inner) = Some(attached);
+        *attached = Some(Attached { limits: session.limits(), number });
     }
 
     /// Keeps callers out and drops what they had left: they hash it in software.
@@ -120,12 +125,11 @@ impl<C: Connect> Worker<C> {
         false
     }
 
-    /// Serves callers until something ends it. The device and everything in flight are dropped with the session.
-    fn serve(&self, mut session: Session<C::Device>) -> (End, u64) {
-        let mut waiting = None;
+    /// Serves callers until something ends it.
+    fn serve(&self, session: &mut Session<C::Device>, waiting: &mut Option<Request>) -> End {
         loop {
-            if let Err(end) = self.turn(&mut session, &mut waiting) {
-                return (end, session.answered());
+            if let Err(end) = self.turn(session, waiting) {
+                return end;
             }
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{Connect, Device, Endpoint, InProcess};
 use crate::DeviceError;
-use crate::packet::{HEADER_BYTES, Header, checksum};
+use crate::packet::{HEADER_BYTES, Header, Opcode, checksum};
 
 /// What happens to a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub enum Injected {
     ShortRead,
     /// It comes twice.
     Twice,
-    /// One bit of every digest is wrong, all checksums are right.
+    /// One bit of every digest is wrong, all checksums are right. A loopback is spared: it carries no digests.
     WrongDigest,
+    /// One bit of one digest is wrong, all checksums are right: a fault that a sample can miss.
+    OneWrongDigest,
     /// One bit of the header is wrong.
     CorruptHeader,
     /// One bit of the payload is wrong.
@@ -36,12 +38,13 @@ pub enum Injected {
 
 impl Injected {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Timeout,
         Self::Late,
         Self::ShortRead,
         Self::Twice,
         Self::WrongDigest,
+        Self::OneWrongDigest,
         Self::CorruptHeader,
         Self::CorruptPayload,
         Self::Dead,
@@ -203,8 +206,14 @@ impl<D: Device> FaultyDevice<D> {
                 return Ok(());
             }
             Some(Injected::Twice) => self.output.extend(header.iter().chain(&payload)),
-            Some(Injected::WrongDigest) => {
-                payload.chunks_mut(32).for_each(|digest| digest[0] ^= 1);
+            Some(kind @ (Injected::WrongDigest | Injected::OneWrongDigest)) => {
+                let is_loopback = decoded.opcode == Opcode::Loopback.number();
+                let digests = if is_loopback { 0 } else { decoded.item_count as usize };
+                let chosen =
+                    usize::try_from(self.plan.next() % digests.max(1) as u64).expect("below a usize");
+                for (number, digest) in payload.chunks_mut(32).take(digests).enumerate() {
+                    digest[0] ^= u8::from(kind == Injected::WrongDigest || number == chosen);
+                }
                 header = Header { payload_crc32c: checksum(&payload), ..decoded }.encode();
             }
             Some(Injected::CorruptHeader) => header[17] ^= 0x10,

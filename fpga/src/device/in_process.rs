@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Device;
 use crate::DeviceError;
+use crate::registers::{CONTROL, CONTROL_RESET};
 
 /// The device's side of the streams: a model, or a simulation that advances clock by clock.
 pub trait Endpoint: Send + Debug {
@@ -90,7 +91,12 @@ impl<E: Endpoint> Device for InProcess<E> {
     }
 
     fn reg_write(&mut self, address: u32, value: u32, _timeout: Duration) -> Result<(), DeviceError> {
-        self.endpoint.reg_write(address, value)
+        self.endpoint.reg_write(address, value)?;
+        if address == CONTROL && value & CONTROL_RESET != 0 {
+            // What had come is from before the reset.
+            self.output.clear();
+        }
+        Ok(())
     }
 
     fn reset(&mut self, _timeout: Duration) -> Result<(), DeviceError> {

@@ -69,10 +69,10 @@ impl Connect for DeviceName {
 
     fn connect(&mut self, timeout: Duration) -> Result<Box<dyn Device>, DeviceError> {
         Ok(match self {
-            Self::Xdma(card) => Box::new(Xdma::open(*card)?),
+            Self::Xdma(card) => Box::new(Xdma::open(*card, timeout)?),
             Self::Serial(path) => Box::new(Link::new(Pipe::serial(path)?)),
             Self::Tcp(place) => Box::new(Link::new(Pipe::tcp(place, timeout)?)),
-            Self::Unix(path) => Box::new(Link::new(Pipe::unix(path)?)),
+            Self::Unix(path) => Box::new(Link::new(Pipe::unix(path, timeout)?)),
         })
     }
 }

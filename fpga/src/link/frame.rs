@@ -91,12 +91,14 @@ pub struct Decoder {
     from_host: bool,
     bytes: Vec<u8>,
     start: usize,
+    /// Bytes came that are no frame: nothing is one until a reset.
+    is_lost: bool,
 }
 
 impl Decoder {
     /// A decoder of frames to the device.
     pub fn of_host() -> Self {
-        Self { from_host: true, bytes: Vec::new(), start: 0 }
+        Self { from_host: true, bytes: Vec::new(), start: 0, is_lost: false }
     }
 
     /// A decoder of frames to the host.
@@ -148,6 +150,27 @@ impl Decoder {
         };
         self.start += taken;
         Ok(Some(frame))
+    }
+
+    /// The next whole frame of a host, or `None` when more bytes are needed. After bytes that are no frame, the next is a
+    /// reset; what is between is dropped.
+    pub fn next_frame_or_reset(&mut self) -> Option<Frame> {
+        loop {
+            if self.is_lost && !self.seek_reset() {
+                return None;
+            }
+            // The reset's frame may still be cut off behind its mark: the place is found.
+            self.is_lost = false;
+            match self.next_frame() {
+                Ok(frame) => return frame,
+                Err(_) => self.is_lost = true,
+            }
+        }
+    }
+
+    /// Drops everything up to the host's next reset.
+    pub fn lose(&mut self) {
+        self.is_lost = true;
     }
 
     /// Drops everything up to a reset frame of the host, and says whether there was one: the frame is next.

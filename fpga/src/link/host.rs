@@ -63,7 +63,13 @@ impl Link {
     /// Sends bytes that are no frames.
     #[cfg(test)]
     pub(super) fn disturb(&mut self, bytes: &[u8]) {
-        self.pipe.write(bytes, Deadline::after(Duration::from_secs(10))).unwrap();
+        self.try_disturb(bytes, Duration::from_secs(10)).unwrap();
+    }
+
+    /// The same, with an end.
+    #[cfg(test)]
+    pub(super) fn try_disturb(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), DeviceError> {
+        self.pipe.write(bytes, Deadline::after(timeout))
     }
 
     fn send(&mut self, frame: &Frame, deadline: Deadline) -> Result<(), DeviceError> {

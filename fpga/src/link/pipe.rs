@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::DeviceError;
@@ -19,20 +20,27 @@ use crate::deadline::Deadline;
 /// Bits a second of a serial line (demonstrations only).
 const SERIAL_BITS_PER_SECOND: u32 = 3_000_000;
 
+/// Between two attempts at a socket whose listener has no room.
+const CONNECT_PERIOD: Duration = Duration::from_millis(1);
+
 /// One open pipe. Closed when dropped.
 #[derive(Debug)]
 pub struct Pipe(OwnedFd);
 
 impl Pipe {
-    /// Connects to `HOST:PORT`; each address gets the whole timeout.
+    /// Connects to `HOST:PORT`, trying its addresses one after the other. The timeout is for all of them; the system looks
+    /// the name up in its own time before that.
     ///
     /// # Errors
     /// [`DeviceError::Io`].
     pub fn tcp(place: &str, timeout: Duration) -> Result<Self, DeviceError> {
         let operation = "connect";
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in place.to_socket_addrs().map_err(DeviceError::io("resolve"))? {
-            match TcpStream::connect_timeout(&address, timeout) {
+        let addresses = place.to_socket_addrs().map_err(DeviceError::io("resolve"))?;
+        let deadline = Deadline::after(timeout);
+        for address in addresses {
+            let Some(left) = deadline.left() else { break };
+            match TcpStream::connect_timeout(&address, left) {
                 Ok(stream) => return Self::of_tcp(stream).map_err(DeviceError::io(operation)),
                 Err(error) => last = error,
             }
@@ -53,10 +61,25 @@ impl Pipe {
     /// Connects to a socket in the file system.
     ///
     /// # Errors
-    /// [`DeviceError::Io`].
-    pub fn unix(path: &Path) -> Result<Self, DeviceError> {
-        let stream = UnixStream::connect(path).map_err(DeviceError::io("connect"))?;
-        Self::of_unix(stream).map_err(DeviceError::io("connect"))
+    /// [`DeviceError::Io`]; [`DeviceError::TimedOut`] when its listener takes nobody.
+    pub fn unix(path: &Path, timeout: Duration) -> Result<Self, DeviceError> {
+        let failed = |errno: Errno| DeviceError::Io { operation: "connect", source: errno.into() };
+        let address = SocketAddrUnix::new(path).map_err(failed)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+        let deadline = Deadline::after(timeout);
+        loop {
+            match connect(&socket, &address) {
+                Ok(()) => return Ok(Self(socket)),
+                Err(Errno::INTR) => {}
+                // The listener's queue is full. Nothing tells when it is not.
+                Err(Errno::AGAIN) if deadline.left().is_some() => std::thread::sleep(CONNECT_PERIOD),
+                Err(Errno::AGAIN) => {
+                    return Err(DeviceError::TimedOut { operation: "connect", done: 0, wanted: 0 });
+                }
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
     }
 
     /// Takes an open connection.
@@ -135,9 +158,11 @@ impl Pipe {
         Ok(())
     }
 
-    /// Waits until bytes can be read, or written if `to_write`.
-    pub(crate) fn wait(&self, to_write: bool) -> Result<(), DeviceError> {
-        let flags = if to_write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+    /// Waits until bytes can be read if `to_read`, or written if `to_write`, or the other end hangs up.
+    pub(crate) fn wait(&self, to_read: bool, to_write: bool) -> Result<(), DeviceError> {
+        let read = if to_read { PollFlags::IN } else { PollFlags::empty() };
+        let write = if to_write { PollFlags::OUT } else { PollFlags::empty() };
+        let flags = read | write;
         let mut ready = [PollFd::from_borrowed_fd(self.0.as_fd(), flags)];
         match poll(&mut ready, None) {
             Ok(_) | Err(Errno::INTR) => Ok(()),

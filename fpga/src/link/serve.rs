@@ -17,8 +17,8 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Bytes read from the pipe at once.
 const INPUT_BYTES_MAX: usize = 1 << 16;
 
-/// Bytes of queued frames above which the pipe is not read: more than a host sends before it gives up on a device that takes
-/// nothing, so that its reset is still read.
+/// Bytes of queued frames above which the pipe is not read while the endpoint works. When it does not, everything but a
+/// reset is dropped: only that can help it.
 const QUEUED_BYTES_MAX: usize = 4 << 20;
 
 /// Where hosts connect.
@@ -113,10 +113,10 @@ struct State {
     input: Vec<u8>,
     /// Frames for the host.
     output: Vec<u8>,
+    /// The last reset, not yet among them.
+    reset_done: Option<u32>,
     /// Scratch.
     fresh: Vec<u8>,
-    /// The host's frames make no sense: nothing is taken until a reset.
-    is_lost: bool,
 }
 
 struct Server<'a, E> {
@@ -129,56 +129,74 @@ struct Server<'a, E> {
 impl<E: Endpoint> Server<'_, E> {
     fn run(mut self) -> Result<(), DeviceError> {
         let mut bytes = vec![0; INPUT_BYTES_MAX];
+        let mut is_stuck = false;
         loop {
-            let mut progress = false;
-            if self.state.queued_bytes < QUEUED_BYTES_MAX
+            let mut came = false;
+            if (!self.is_queue_full() || is_stuck)
                 && let Some(count) = self.pipe.read_now(&mut bytes)?
             {
+                if is_stuck {
+                    self.decoder.lose();
+                }
                 self.decoder.push(&bytes[..count]);
                 self.take_frames();
-                progress = true;
+                came = true;
             }
-            progress |= self.carry_out()?;
-            progress |= self.work();
+            let mut moved = self.carry_out()?;
+            moved |= self.work();
             let sent = self.pipe.write_now(&self.state.output)?;
             self.state.output.drain(..sent);
-            progress |= sent > 0;
-            if !progress {
-                self.pipe.wait(!self.state.output.is_empty())?;
+            moved |= sent > 0;
+            // The host reads, the endpoint has input, and nothing moves: nothing ever will.
+            is_stuck = self.is_queue_full() && !moved && !self.is_output_full();
+            if !came && !moved {
+                self.pipe.wait(!self.is_queue_full() || is_stuck, !self.state.output.is_empty())?;
             }
         }
     }
 
     /// Queues the frames that are here. A reset does not queue: it must reach an endpoint that takes nothing any more.
     fn take_frames(&mut self) {
-        loop {
-            if self.state.is_lost && !self.decoder.seek_reset() {
-                return;
-            }
-            match self.decoder.next_frame() {
-                Ok(None) => return,
-                Ok(Some(Frame::Reset { number })) => self.reset(number),
-                Ok(Some(frame)) => {
+        while let Some(frame) = self.decoder.next_frame_or_reset() {
+            match frame {
+                Frame::Reset { number } => self.reset(number),
+                frame => {
                     self.state.queued_bytes += bytes_of(&frame);
                     self.state.frames.push_back(frame);
                 }
-                Err(_) => self.state.is_lost = true,
             }
         }
     }
 
-    /// What the host has not got yet is from before the reset; it drops it by the number.
+    /// What the host has not got yet is from before the reset; it drops it by the number. Of many resets the last is
+    /// answered: a host waits for no other.
     fn reset(&mut self, number: u32) {
         self.endpoint.reset();
         let output = std::mem::take(&mut self.state.output);
-        self.state = State { output, ..State::default() };
-        Frame::Reset { number }.encode(true, &mut self.state.output);
+        self.state = State { output, reset_done: Some(number), ..State::default() };
     }
 
-    /// Carries out queued frames in their order; a register waits until the stream before it is taken.
+    fn is_queue_full(&self) -> bool {
+        self.state.queued_bytes >= QUEUED_BYTES_MAX
+    }
+
+    fn is_output_full(&self) -> bool {
+        self.state.output.len() > OUTPUT_BYTES_MAX
+    }
+
+    /// Carries out queued frames in their order; a register waits until the stream before it is taken. Nothing is
+    /// answered while the host does not read.
     fn carry_out(&mut self) -> Result<bool, DeviceError> {
+        if self.is_output_full() {
+            return Ok(false);
+        }
         let mut any = false;
+        if let Some(number) = self.state.reset_done.take() {
+            Frame::Reset { number }.encode(true, &mut self.state.output);
+            any = true;
+        }
         while self.state.input.is_empty()
+            && !self.is_output_full()
             && let Some(frame) = self.state.frames.pop_front()
         {
             self.state.queued_bytes -= bytes_of(&frame);
@@ -207,7 +225,7 @@ impl<E: Endpoint> Server<'_, E> {
     fn work(&mut self) -> bool {
         let taken = if self.state.input.is_empty() { 0 } else { self.endpoint.accept(&self.state.input) };
         self.state.input.drain(..taken);
-        if self.state.output.len() > OUTPUT_BYTES_MAX {
+        if self.is_output_full() {
             return taken > 0;
         }
         let busy = self.endpoint.work(&mut self.state.fresh);
@@ -221,6 +239,6 @@ impl<E: Endpoint> Server<'_, E> {
 fn bytes_of(frame: &Frame) -> usize {
     match frame {
         Frame::Stream(bytes) => bytes.len(),
-        _ => 8,
+        _ => size_of::<Frame>(),
     }
 }

@@ -2,6 +2,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use super::*;
 use crate::device::{FaultPlan, FaultyDevice, InProcess, Injected};
@@ -196,6 +197,86 @@ fn a_reset_reaches_a_device_that_takes_nothing_any_more() {
     server.join().unwrap();
 }
 
+/// The queue was full, so the pipe was not read, so the reset behind it was not found: the device was lost until the host
+/// hung up, and the server turned in circles.
+#[test]
+fn a_reset_is_found_behind_more_than_the_queue_holds() {
+    let (host, device) = UnixStream::pair().unwrap();
+    let mut hung = Hung { model: Model::keccak(), is_hung: true };
+    let server = std::thread::spawn(move || serve(&Pipe::of_unix(device).unwrap(), &mut hung).unwrap());
+    let mut link = Link::new(Pipe::of_unix(host).unwrap());
+    link.write_stream(&vec![1; 12 << 20], LONG).unwrap();
+    link.reset(LONG).unwrap();
+    loopback(&mut link, 1);
+    drop(link);
+    server.join().unwrap();
+}
+
+/// Answers to registers grew without a bound while the host did not read.
+#[test]
+fn a_host_that_asks_and_never_reads_is_not_answered_for_ever() {
+    let (mut link, server) = served();
+    let mut reads = Vec::new();
+    for _ in 0..(1 << 16) / 8 {
+        Frame::Read { address: 0, value: 0 }.encode(false, &mut reads);
+    }
+    // Queue, output and sockets hold a few MiB together.
+    let refused = (0..256).find_map(|_| link.try_disturb(&reads, Duration::from_secs(2)).err());
+    assert!(matches!(refused, Some(DeviceError::TimedOut { .. })), "16 MiB of questions were taken");
+    drop(link);
+    server.join().unwrap();
+}
+
+#[test]
+fn of_many_resets_the_last_is_answered() {
+    let (mut link, server) = served();
+    let mut resets = Vec::new();
+    for number in 0..100_000 {
+        Frame::Reset { number }.encode(false, &mut resets);
+    }
+    link.disturb(&resets);
+    link.reset(LONG).unwrap();
+    loopback(&mut link, 1);
+    drop(link);
+    server.join().unwrap();
+}
+
+/// A reset whose mark had come and whose number had not was looked for once more, behind itself, and never found.
+#[test]
+fn a_reset_is_found_wherever_the_pipe_cuts_it() {
+    let mut reset = vec![0; RESYNC_BYTES];
+    Frame::Reset { number: 0x0102_0304 }.encode(false, &mut reset);
+    for cut in RESYNC_BYTES - 20..=reset.len() {
+        let mut decoder = Decoder::of_host();
+        decoder.push(&[0xff; 40]);
+        assert_eq!(decoder.next_frame_or_reset(), None);
+        decoder.push(&reset[..cut]);
+        let first = decoder.next_frame_or_reset();
+        decoder.push(&reset[cut..]);
+        let frame = first.or_else(|| decoder.next_frame_or_reset());
+        assert_eq!(frame, Some(Frame::Reset { number: 0x0102_0304 }), "cut after {cut} bytes");
+        assert_eq!(decoder.next_frame_or_reset(), None);
+    }
+}
+
+#[test]
+fn a_listener_that_takes_nobody_costs_a_timeout() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("card");
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let mut waiting = Vec::new();
+    let refused = (0..100).find_map(|_| match Pipe::unix(&path, Duration::from_millis(5)) {
+        Ok(pipe) => {
+            waiting.push(pipe);
+            None
+        }
+        Err(error) => Some(error),
+    });
+    assert!(matches!(refused, Some(DeviceError::TimedOut { .. })), "{refused:?}");
+}
+
 #[test]
 fn what_was_sent_before_a_reset_is_not_read_after_it() {
     let (mut link, server) = served();
@@ -263,7 +344,7 @@ fn a_socket_in_the_file_system_serves_one_host_after_the_other_and_is_removed() 
         }
     });
     for _ in 0..2 {
-        let mut link = Link::new(Pipe::unix(&path).unwrap());
+        let mut link = Link::new(Pipe::unix(&path, LONG).unwrap());
         link.reset(LONG).unwrap();
         loopback(&mut link, 3);
     }

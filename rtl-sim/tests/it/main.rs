@@ -7,4 +7,5 @@ mod driver;
 mod hostile;
 mod program;
 mod registers;
+mod traps;
 mod waveform;

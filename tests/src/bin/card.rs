@@ -1,7 +1,7 @@
 //! A simulated hash device in a process of its own, so that it can be killed: `card unix:PATH [FAULT SPARED]`.
 //!
 //! The emitted Verilog, clock by clock. With a fault (as in `fpga::device::Injected`: timeout, late, twice, wrong-digest,
-//! corrupt-header, corrupt-payload), one reply gets it after the first SPARED, and then the device is sound. Says one line
+//! one-wrong-digest, corrupt-header, corrupt-payload), one reply gets it after the first SPARED, and then the device is sound. Says one line
 //! when it listens; runs until it is killed.
 
 use std::io::Write;
@@ -44,6 +44,7 @@ fn injected(kind: &str) -> anyhow::Result<Injected> {
         "late" => Injected::Late,
         "twice" => Injected::Twice,
         "wrong-digest" => Injected::WrongDigest,
+        "one-wrong-digest" => Injected::OneWrongDigest,
         "corrupt-header" => Injected::CorruptHeader,
         "corrupt-payload" => Injected::CorruptPayload,
         other => bail!("{other} is no fault"),

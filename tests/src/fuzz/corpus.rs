@@ -11,9 +11,11 @@ use attest::{
 };
 use bytes::Bytes;
 use dac_node::engine::SeatSet;
-use dac_node::message::{Control, Message, No, Open, OpenId, Read, Vote, Want};
+use dac_node::message::{Control, Message, No, Open, OpenId, Question, Read, Reply, Vote, Want};
 use dac_node::service::{Reason, Refusal};
 use dac_node_coding::Piece;
+use fpga::link::Frame;
+use fpga::packet::{Header, Kind, Opcode, Status, checksum};
 use parity_scale_codec::Encode;
 
 /// Where the corpus of a target is.
@@ -47,8 +49,51 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
             let record = [0x5a; 48];
             vec![damage(0, 0, 0, &record), damage(1, 2, 30_000, &[0; 8]), damage(0, 3, 50_000, &[])]
         }
+        "link" => links(),
+        "packet" => packets(),
         _ => Vec::new(),
     }
+}
+
+/// Both directions of a link: whole, cut into small parts, with idle bytes and noise between.
+fn links() -> Vec<Vec<u8>> {
+    let frames = [
+        Frame::Reset { number: 3 },
+        Frame::Read { address: 8, value: 0 },
+        Frame::Stream(vec![0x5a; 100]),
+        Frame::Write { address: 0x30, value: 5 },
+    ];
+    let encoded = |to_host: bool, between: &[u8]| {
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            let is_answer = to_host && matches!(frame, Frame::Write { .. });
+            let frame = if is_answer { &Frame::Write { address: 0x30, value: 0 } } else { frame };
+            frame.encode(to_host, &mut bytes);
+            bytes.extend_from_slice(between);
+        }
+        bytes
+    };
+    vec![
+        [&[255][..], &encoded(false, &[])].concat(),
+        [&[2][..], &encoded(false, &[0; 9])].concat(),
+        [&[40][..], &encoded(true, &[])].concat(),
+        [&[6][..], &encoded(false, &[0xff; 5])].concat(),
+    ]
+}
+
+/// Requests with their payload, replies, and a refusal.
+fn packets() -> Vec<Vec<u8>> {
+    let payload = [7; 192];
+    let request = |opcode, prefix, items, item_bytes| {
+        let mut header = Header::request(opcode, prefix, 9, items, item_bytes);
+        header.payload_crc32c = checksum(&payload);
+        header
+    };
+    let merkle = request(Opcode::MerkleKeccak, 1, 3, 64);
+    let loopback = request(Opcode::Loopback, 0, 2, 96);
+    let reply = Header { kind: Kind::Reply, cycles: 77, ..request(Opcode::Keccak256, 0, 6, 32) };
+    let refusal = Header::error_reply_to(&merkle, Status::Shape, 5);
+    [merkle, loopback, reply, refusal].map(|header| [&header.encode()[..], &payload].concat()).into()
 }
 
 fn body(message: &Message) -> Vec<u8> {
@@ -90,6 +135,15 @@ fn messages() -> Vec<Message> {
         Message::Lack(open_id, 1),
         Message::Read(read),
         Message::ReadEnd(9, 1),
+        Message::Ask(9, Question::CertificatesSince(7)),
+        Message::Ask(9, Question::Certificates(vec![BatchId([6; 32])])),
+        Message::Ask(9, Question::PieceRoots(BatchId([6; 32]), 1)),
+        Message::Ask(9, Question::Leaf(BatchId([6; 32]), 1, 2)),
+        Message::Reply(9, Reply::CertificatesSince { ids: vec![BatchId([6; 32])], next: 8, more: true }),
+        Message::Reply(9, Reply::Certificates(vec![vec![1; 40]])),
+        Message::Reply(9, Reply::PieceRoots(vec![2; 64])),
+        Message::Reply(9, Reply::Leaf(vec![3; 64], vec![[4; 32]; 3])),
+        Message::Reply(9, Reply::NotHere),
     ]
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use attest::{BatchId, Certificate, CommitteeFile, DataHash, Thresholds};
 use bytes::Bytes;
 use dac_node::api::{ApiConfig, Backend, ShardStream, router};
+use dac_node::custody::CustodyReport;
 use dac_node::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason, Refusal,
     SubmissionRequest,
@@ -86,12 +87,16 @@ impl Backend for OneBatch {
         no(Err(ReadError::OutOfRange { what: "stripe", asked: stripe.into(), limit: 1 }))
     }
 
-    fn committee(&self) -> &CommitteeFile {
-        &self.0
+    fn custody(&self) -> CustodyReport {
+        CustodyReport::default()
     }
 
-    fn thresholds(&self) -> Thresholds {
-        Thresholds::new(1, 1, 1).expect("a committee of one")
+    fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal> {
+        Ok(Arc::new(self.0.clone()))
+    }
+
+    fn thresholds(&self) -> Result<Thresholds, Refusal> {
+        Ok(Thresholds::new(1, 1, 1).expect("a committee of one"))
     }
 
     fn readiness(&self) -> Readiness {

@@ -10,7 +10,6 @@ use attest::{Address, CommitteeFile, Domain, Epoch, MemberEntry, RollupId, Submi
 use bytesize::ByteSize;
 use dac_node::config::NodeConfig;
 use dac_node::keystore::{Kdf, NodeKeys, Password};
-use dac_node::message::CONTROL_TOPIC;
 use dac_node::net;
 use dac_node::service::RollupPolicy;
 use tokio::sync::mpsc;
@@ -303,8 +302,7 @@ impl Members {
         let peers = others.map(peer).collect::<anyhow::Result<_>>()?;
         let address = file.members[usize::from(seat)].addresses[0].parse()?;
         let bound = net::Bound::listen(&keys.network, &[address]).await?;
-        let topic = format!("{CONTROL_TOPIC}{}", committee.hash());
-        bound.start(net::NetworkConfig { seat, keypair: keys.network, peers, topic })
+        bound.start(net::NetworkConfig { seat, peers, committee: committee.hash().to_string() })
     }
 
     /// Memory of a member's process.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use attest::BatchId;
 use bytes::Bytes;
 use dac_node::engine::{Credit, Effect, Event, Note, Verdict};
-use dac_node::message::{GOSSIP_BYTES_MAX, Message};
+use dac_node::message::{GOSSIP_BYTES_MAX, Message, Reply};
 use dac_node::net::QUEUE_FRAMES_MAX;
 use dac_node::service::Reason;
 use parity_scale_codec::Encode;
@@ -47,7 +47,7 @@ impl World {
                 self.later(seat, Event::Admitted { open_id, facts }, Credit::default());
             }
             Effect::Persist { .. } | Effect::StoreCertificate { .. } => self.write(seat, effect),
-            Effect::ServeRead { to, read } => {
+            Effect::ServeRead { to, read, .. } => {
                 let ask = (read.stripe, read.held, read.count);
                 let pieces = stored_pieces(&self.members[usize::from(seat)], read.batch_id, ask);
                 let sent = u16::try_from(pieces.len()).expect("at most as many pieces as members");
@@ -56,7 +56,7 @@ impl World {
                 }
                 self.send(seat, to, Message::ReadEnd(read.request, sent));
             }
-            Effect::ServeWant { to, batch_id, want } => {
+            Effect::ServeWant { to, batch_id, want, .. } => {
                 let ask = (want.stripe, want.held, want.count);
                 let pieces = stored_pieces(&self.members[usize::from(seat)], batch_id, ask);
                 if pieces.is_empty() {
@@ -65,6 +65,9 @@ impl World {
                 for piece in pieces {
                     self.send(seat, to, Message::Piece(want.open_id, piece));
                 }
+            }
+            Effect::ServeAsk { to, request, .. } => {
+                self.send(seat, to, Message::Reply(request, Reply::NotHere));
             }
             Effect::ReadAnswer { from: _, message } => self.on_read_answer(seat, message),
             Effect::StoreEvidence { .. } | Effect::Penalise { .. } | Effect::Note(_) => {

@@ -98,6 +98,8 @@ impl Trace {
                 write!(self, "certificate {batch_id} {}", result.is_ok())
             }
             Event::Dispersed { open_id } => write!(self, "dispersed {open_id}"),
+            Event::Term(term) => write!(self, "term {term:?}"),
+            Event::Rollups(rollups) => write!(self, "{} rollups", rollups.len()),
             Event::Tick => write!(self, "tick"),
             Event::Stop => write!(self, "stop"),
         }
@@ -140,8 +142,9 @@ impl Trace {
             Effect::StoreEvidence { open_id, frames } => {
                 write!(self, "  evidence {open_id} {}", frames.len())
             }
-            Effect::ServeRead { to, read } => write!(self, "  read {} for {to}", read.request),
+            Effect::ServeRead { to, read, .. } => write!(self, "  read {} for {to}", read.request),
             Effect::ServeWant { to, want, .. } => write!(self, "  want {} of {to}", want.stripe),
+            Effect::ServeAsk { to, request, .. } => write!(self, "  question {request} of {to}"),
             Effect::ReadAnswer { from, message } => {
                 write!(self, "  read answer of {from}: ")?;
                 self.write_message(message)
@@ -167,6 +170,8 @@ impl Trace {
             Message::Lack(open_id, stripe) => write!(self, "lack {open_id} {stripe}"),
             Message::Read(read) => write!(self, "read {} {} {}", read.request, read.stripe, read.count),
             Message::ReadEnd(request, sent) => write!(self, "end of read {request} {sent}"),
+            Message::Ask(request, question) => write!(self, "question {request} {question:?}"),
+            Message::Reply(request, reply) => write!(self, "reply {request} {reply:?}"),
         }
     }
 

@@ -26,6 +26,15 @@ async fn a_certificate_comes_as_json_scale_and_abi() {
 }
 
 #[tokio::test]
+async fn custody_is_served_and_kept_by_nobody() {
+    let served = start(Script::default()).await;
+    let answer = served.get("/v1/custody").await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let report: crate::custody::CustodyReport = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((report.certificates_live, report.shards_checked, report.complete), (2, 1, true));
+}
+
+#[tokio::test]
 async fn committee_and_thresholds_are_served() {
     let served = start(Script::default()).await;
     let file: CommitteeFile = serde_json::from_slice(&served.get("/v1/committee").await.body).unwrap();
@@ -167,7 +176,7 @@ fn mirrored_schemas_have_the_fields_of_attest() {
 fn the_document_is_complete() {
     let json = serde_json::to_value(document()).unwrap();
     let paths = json["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 11);
+    assert_eq!(paths.len(), 12);
     let text = json.to_string();
     for part in text.split("\"$ref\":\"#/").skip(1) {
         let pointer = format!("/{}", part.split('"').next().unwrap());

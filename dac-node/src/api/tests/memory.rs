@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Semaphore;
 
 use crate::api::{Backend, ShardStream};
+use crate::custody::CustodyReport;
 use crate::service::{
     BatchRef, BatchStatus, MemberOutcome, Outcome, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason,
     Refusal, Stage, SubmissionRequest,
@@ -348,12 +350,22 @@ impl Backend for Memory {
         })
     }
 
-    fn committee(&self) -> &CommitteeFile {
-        &self.file
+    fn custody(&self) -> CustodyReport {
+        CustodyReport {
+            complete: true,
+            certificates_live: 2,
+            shards_here: 2,
+            shards_checked: 1,
+            ..CustodyReport::default()
+        }
     }
 
-    fn thresholds(&self) -> Thresholds {
-        self.committee.thresholds()
+    fn committee(&self) -> Result<Arc<CommitteeFile>, Refusal> {
+        Ok(Arc::new(self.file.clone()))
+    }
+
+    fn thresholds(&self) -> Result<Thresholds, Refusal> {
+        Ok(self.committee.thresholds())
     }
 
     fn readiness(&self) -> Readiness {

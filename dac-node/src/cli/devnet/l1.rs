@@ -1,23 +1,37 @@
 //! `dac devnet --l1 anvil`: the whole way of a committee over L1, on this machine.
 //!
-//! The registry belongs to a timelock, as it should be deployed. The rotation restarts the members with the new committee
-//! file: a node does not change its committee at run time yet.
+//! The registry belongs to a timelock, as it should be deployed. The members follow the chain as `dac node` does: they
+//! are started once and learn of their committee, the rollup and the rotation from the registry, while they run.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::{Address as L1Address, B256, Bytes as L1Bytes, U256};
 use alloy::sol_types::{SolCall, SolValue};
-use attest::{Address, Certificate, Domain, Epoch, SubmitterKey, Thresholds};
+use attest::{Address, Certificate, CommitteeFile, Epoch, RollupId, SubmitterKey, Thresholds};
 use bytes::Bytes;
+use contracts::CommitteeRegistry::{setRollupCall, setSubmitterCall};
 use contracts::CommitteeTimelock::{executeCall, scheduleCall};
+use contracts::ICommitteeRegistry::Quota;
 use contracts::{CertificateVerifier, CommitteeRegistry, CommitteeTimelock};
+use dac_client::{Client, ClientConfig};
 use serde::Serialize;
 
-use super::anvil::Anvil;
-use super::{BatchReport, cannot_start, certify};
+use super::{BatchReport, Committee, cannot_start, certify};
+use crate::chain_member::{ChainMember, Registry};
+use crate::cli::client::failure as client_failure;
 use crate::cli::l1::{announcement, failure, register_call, verify_call};
-use crate::cli::{Failure, Output};
-use crate::devnet::{Devnet, DevnetConfig, Transport, vacate_seat};
+use crate::cli::{Exit, Failure, Output};
+use crate::clock::SystemClock;
+use crate::compute::ComputePool;
+use crate::config::HashConfig;
+use crate::devnet::Transport;
+use crate::devnet::anvil::Anvil;
+use crate::devnet::chain::ChainDevnet;
+use crate::hash_engine::HashEngine;
+use crate::settlement::Standing;
+use crate::settlement::ethereum::Ethereum;
 use crate::settlement::operator::{Done, Operator};
 
 /// The L1s that can be started.
@@ -31,6 +45,11 @@ const CHAIN_ID: u64 = 31337;
 const TIMELOCK_SECONDS: u64 = 60;
 const ANNOUNCEMENT_DELAY_SECONDS: u64 = 120;
 const RETENTION_SECONDS_MAX: u64 = 90 * 86_400;
+const CONFIRMATIONS: u64 = 2;
+/// How often members look at the chain.
+const POLL_PERIOD: Duration = Duration::from_millis(200);
+/// Longest wait until members have seen what the chain says, and each other.
+const SEEN_MAX: Duration = Duration::from_secs(60);
 
 /// One step and what it cost; several transactions are summed.
 #[derive(Debug, Serialize)]
@@ -59,9 +78,16 @@ struct L1<'a> {
     registry: L1Address,
     verifier: L1Address,
     timelock: L1Address,
-    operators: Vec<SubmitterKey>,
+    submitter: SubmitterKey,
     steps: Vec<Step>,
     output: &'a Output,
+}
+
+/// Members that were started, in the order in which they came.
+struct Members {
+    devnet: ChainDevnet,
+    entries: Vec<attest::MemberEntry>,
+    running: Vec<ChainMember>,
 }
 
 pub(super) fn run(
@@ -72,25 +98,14 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let temporary = tempfile::tempdir().map_err(|error| Failure::write(&std::env::temp_dir(), &error))?;
     crate::cli::runtime()?.block_on(async {
-        let mut l1 = L1::deploy(thresholds, output).await?;
-        let mut report = Vec::new();
-        let mut hashes = Vec::new();
-        for epoch in [1, 2] {
-            let rotated = thresholds.members() - 1;
-            if epoch == 2 {
-                vacate_seat(temporary.path(), rotated, Epoch(1)).map_err(|error| cannot_start(&error))?;
-                l1.operators[usize::from(rotated)] = operator_key(thresholds.members())?;
-                output.line(&format!("\nseat {rotated} goes to another member"));
-            }
-            let config = l1.devnet_config(thresholds, transport, temporary.path(), epoch);
-            let devnet = Devnet::start(config).await.map_err(|error| cannot_start(&error))?;
-            let seats = if epoch == 1 { 0..thresholds.members() } else { rotated..thresholds.members() };
-            let done = l1.epoch(&devnet, epoch, seats, batches).await;
-            hashes.push(devnet.committee().hash().to_string());
-            devnet.stop().await.map_err(|error| cannot_start(&error))?;
-            report.extend(done?);
+        let mut l1 = L1::deploy(output).await?;
+        let mut members = l1.members(temporary.path(), transport).await?;
+        let done = l1.demonstrate(&mut members, thresholds, batches).await;
+        for member in members.running {
+            member.stop().await.map_err(|error| cannot_start(&error.into()))?;
         }
-        l1.report(hashes, report)
+        let (hashes, reports) = done?;
+        l1.report(hashes, reports)
     })
 }
 
@@ -102,9 +117,12 @@ fn operator_key(index: u16) -> Result<SubmitterKey, Failure> {
 }
 
 impl<'a> L1<'a> {
-    async fn deploy(thresholds: Thresholds, output: &'a Output) -> Result<L1<'a>, Failure> {
+    async fn deploy(output: &'a Output) -> Result<L1<'a>, Failure> {
         let spinner = output.spinner("starting L1");
-        let chain = Anvil::start(CHAIN_ID).await?;
+        let chain = Anvil::start(CHAIN_ID).await.map_err(|error| {
+            let hint = "install it with: cargo xtask contracts, or name one in DAC_ANVIL";
+            Failure::new(Exit::Other, "no_anvil", format!("{error:#}"), hint)
+        })?;
         let key = operator_key(u16::MAX)?;
         let owner = Operator::connect(chain.url(), Some(&key)).map_err(failure)?;
         owner.endow(owner.address()).await.map_err(failure)?;
@@ -117,11 +135,33 @@ impl<'a> L1<'a> {
         let (verifier, third) =
             owner.deploy(&CertificateVerifier::BYTECODE, &registry.abi_encode()).await.map_err(failure)?;
         spinner.finish_and_clear();
-        let operators = (0..thresholds.members()).map(operator_key).collect::<Result<_, _>>()?;
-        let mut l1 = L1 { chain, owner, registry, verifier, timelock, operators, steps: Vec::new(), output };
-        l1.step("deploy", first.gas + second.gas + third.gas);
+        let submitter = operator_key(u16::MAX - 1)?;
+        let mut l1 = L1 { chain, owner, registry, verifier, timelock, submitter, steps: Vec::new(), output };
+        // With the rollup's authorisation: without it the committee serves nobody.
+        let fourth = l1.authorise().await?;
+        l1.step("deploy", first.gas + second.gas + third.gas + fourth);
         l1.output.line(&format!("registry {registry}, verifier {verifier}, timelock {timelock}"));
         Ok(l1)
+    }
+
+    async fn members(&self, directory: &Path, transport: Transport) -> Result<Members, Failure> {
+        let registry = Registry {
+            chain_id: CHAIN_ID,
+            address: Address(self.registry.into_array()),
+            announcement_delay_seconds: ANNOUNCEMENT_DELAY_SECONDS,
+            retention_seconds_max: RETENTION_SECONDS_MAX,
+        };
+        let devnet = ChainDevnet {
+            directory: directory.to_owned(),
+            transport,
+            registry,
+            confirmations: CONFIRMATIONS,
+            poll_period: POLL_PERIOD,
+            compute: ComputePool::new(0).map_err(|error| cannot_start(&error.into()))?,
+            hash: HashEngine::start(&HashConfig::default()).await.map_err(|error| cannot_start(&error))?,
+            clock: Arc::new(SystemClock::new()),
+        };
+        Ok(Members { devnet, entries: Vec::new(), running: Vec::new() })
     }
 
     fn step(&mut self, name: &'static str, gas: u64) {
@@ -129,81 +169,102 @@ impl<'a> L1<'a> {
         self.steps.push(Step { name, ok: true, gas });
     }
 
-    fn devnet_config(
-        &self,
-        thresholds: Thresholds,
-        transport: Transport,
-        directory: &Path,
-        epoch: u64,
-    ) -> DevnetConfig {
-        DevnetConfig {
-            transport,
-            domain: Domain { chain_id: CHAIN_ID, registry: Address(self.registry.into_array()) },
-            epoch: Epoch(epoch),
-            operators: self.operators.iter().map(SubmitterKey::address).collect(),
-            ..DevnetConfig::new(thresholds, directory)
-        }
-    }
-
-    /// Registers `seats`, announces the devnet's committee, lets the time pass, certifies, verifies on chain.
-    async fn epoch(
+    /// Both epochs. Gives the hashes of their committees and what was certified.
+    async fn demonstrate(
         &mut self,
-        devnet: &Devnet,
-        epoch: u64,
-        seats: std::ops::Range<u16>,
+        members: &mut Members,
+        thresholds: Thresholds,
         batches: &[(String, Bytes)],
-    ) -> Result<Vec<BatchReport>, Failure> {
-        let names = match epoch {
-            1 => ["register", "announce", "activate", "certify", "verify"],
-            _ => [
-                "register_rotated",
-                "announce_rotated",
-                "activate_rotated",
-                "certify_rotated",
-                "verify_rotated",
-            ],
+    ) -> Result<(Vec<String>, Vec<BatchReport>), Failure> {
+        let n = usize::from(thresholds.members());
+        let (mut hashes, mut reports) = (Vec::new(), Vec::new());
+        let mut seats: Vec<usize> = (0..n).collect();
+        let first = ["register", "announce", "activate", "certify", "verify"];
+        let second =
+            ["register_rotated", "announce_rotated", "activate_rotated", "certify_rotated", "verify_rotated"];
+        for (epoch, names) in [(1, first), (2, second)] {
+            if epoch == 2 {
+                seats[n - 1] = n;
+                self.output.line(&format!("\nseat {} goes to another member; nobody restarts", n - 1));
+            }
+            let mut gas = 0;
+            for index in members.running.len()..=*seats.iter().max().unwrap_or(&0) {
+                gas += self.register(members, index).await?.gas;
+            }
+            self.step(names[0], gas);
+            let file = members.committee_file(epoch, &seats, thresholds);
+            let gas = self.announce(&file).await?;
+            self.step(names[1], gas);
+            let committee = self.activate(members, &file, &seats).await?;
+            self.step(names[2], 0);
+            hashes.push(committee.1);
+            let mut certified = Vec::new();
+            for (name, batch) in batches {
+                certified.push(certify(&committee.0, name, batch, self.output).await?);
+            }
+            self.step(names[3], 0);
+            let mut gas = 0;
+            for report in &certified {
+                gas += self.verify(report).await?.gas;
+            }
+            self.step(names[4], gas);
+            reports.extend(certified);
+        }
+        Ok((hashes, reports))
+    }
+
+    fn rollup_id(&self) -> RollupId {
+        RollupId(fpga_hash::keccak256(b"devnet rollup"))
+    }
+
+    /// The rollup through the timelock, its submitter by its admin.
+    async fn authorise(&self) -> Result<u64, Failure> {
+        let quota = Quota {
+            batchBytesMax: 64 << 20,
+            bytesPerDay: 1 << 40,
+            retentionSecondsMax: RETENTION_SECONDS_MAX,
         };
-        let mut gas = 0;
-        for seat in seats {
-            gas += self.register(devnet, seat).await?.gas;
-        }
-        self.step(names[0], gas);
-        let gas = self.announce(devnet, epoch).await?;
-        self.step(names[1], gas);
-        self.activate(devnet, epoch).await?;
-        self.step(names[2], 0);
-        let mut reports = Vec::new();
-        for (name, batch) in batches {
-            reports.push(certify(devnet, name, batch, self.output).await?);
-        }
-        self.step(names[3], 0);
-        let mut gas = 0;
-        for report in &reports {
-            gas += self.verify(report).await?.gas;
-        }
-        self.step(names[4], gas);
-        Ok(reports)
+        let rollup_id = self.rollup_id().0.into();
+        let call = setRollupCall { rollupId: rollup_id, admin: self.owner.address(), quota };
+        let gas = self.through_timelock(call.abi_encode().into()).await?;
+        let submitter = self.submitter.address().0.into();
+        let allow = setSubmitterCall { rollupId: rollup_id, submitter, allowed: true };
+        Ok(gas + self.owner.send(self.registry, &allow).await.map_err(failure)?.gas)
     }
 
-    async fn register(&self, devnet: &Devnet, seat: u16) -> Result<Done, Failure> {
-        let entry = &devnet.committee_file().members[usize::from(seat)];
-        let call = register_call(entry)
+    /// Registers a new member and starts it.
+    async fn register(&self, members: &mut Members, index: usize) -> Result<Done, Failure> {
+        let number = u16::try_from(index).unwrap_or(u16::MAX);
+        let key = operator_key(number)?;
+        let prepared = members.devnet.prepare(number, key.address()).await;
+        let candidate = prepared.map_err(|error| cannot_start(&error))?;
+        let entry = candidate.entry.clone();
+        let call = register_call(&entry)
             .map_err(|error| Failure::other(error.to_string(), "report this as a bug"))?;
-        let key = &self.operators[usize::from(seat)];
-        let operator = Operator::connect(self.chain.url(), Some(key)).map_err(failure)?;
+        let operator = Operator::connect(self.chain.url(), Some(&key)).map_err(failure)?;
         operator.endow(operator.address()).await.map_err(failure)?;
-        operator.send(self.registry, &call).await.map_err(failure)
+        let done = operator.send(self.registry, &call).await.map_err(failure)?;
+        let address = Address(self.registry.into_array());
+        let chain = Ethereum::new(&[self.chain.url().to_owned()], CHAIN_ID, address)
+            .map_err(|error| cannot_start(&error.into()))?;
+        let member = members.devnet.start(candidate, chain).await.map_err(|error| cannot_start(&error))?;
+        members.entries.push(entry);
+        members.running.push(member);
+        Ok(done)
     }
 
-    /// Through the timelock: scheduled, waited for, executed.
-    async fn announce(&self, devnet: &Devnet, epoch: u64) -> Result<u64, Failure> {
+    async fn announce(&self, file: &CommitteeFile) -> Result<u64, Failure> {
         let (_, now) = self.owner.now().await.map_err(failure)?;
-        let file = devnet.committee_file();
         let activates_at = now + TIMELOCK_SECONDS + ANNOUNCEMENT_DELAY_SECONDS + 60;
         let limits = (file.minimum_shards, file.quorum);
         let registry = Address(self.registry.into_array());
-        let call = announcement(&self.owner, registry, epoch, limits, &file.members, activates_at).await?;
-        let payload: L1Bytes = call.abi_encode().into();
+        let call =
+            announcement(&self.owner, registry, file.epoch.0, limits, &file.members, activates_at).await?;
+        self.through_timelock(call.abi_encode().into()).await
+    }
+
+    /// Scheduled, waited for, executed.
+    async fn through_timelock(&self, payload: L1Bytes) -> Result<u64, Failure> {
         let schedule = scheduleCall {
             target: self.registry,
             value: U256::ZERO,
@@ -225,21 +286,33 @@ impl<'a> L1<'a> {
         Ok(scheduled.gas + executed.gas)
     }
 
-    /// Lets the announcement delay pass, then compares L1's committee with the members' own.
-    async fn activate(&self, devnet: &Devnet, epoch: u64) -> Result<(), Failure> {
+    /// Lets the announcement delay pass, waits until the members of the epoch have seen it and each other, and compares
+    /// L1's committee with their own.
+    async fn activate(
+        &self,
+        members: &Members,
+        file: &CommitteeFile,
+        seats: &[usize],
+    ) -> Result<(Committee, String), Failure> {
+        let wrong = |detail: String| Failure::verification("devnet", detail, "report this as a bug");
         self.pass(ANNOUNCEMENT_DELAY_SECONDS + 60).await?;
-        let epochs =
-            self.owner.call(self.registry, &CommitteeRegistry::epochsCall {}).await.map_err(failure)?;
-        let found = self
-            .owner
-            .call(self.registry, &CommitteeRegistry::committeeCall { epoch })
-            .await
-            .map_err(failure)?;
-        if epochs.current != epoch || found.committeeHash.0 != devnet.committee().hash().0 {
-            let detail = format!("L1 is in epoch {} with committee {}", epochs.current, found.committeeHash);
-            return Err(Failure::verification("devnet", detail, "report this as a bug"));
+        let epoch = file.epoch.0;
+        let committee = file.check().map_err(|error| wrong(error.to_string()))?;
+        let call = CommitteeRegistry::committeeCall { epoch };
+        let found = self.owner.call(self.registry, &call).await.map_err(failure)?;
+        if found.committeeHash.0 != committee.hash().0 {
+            return Err(wrong(format!("L1 has committee {} in epoch {epoch}", found.committeeHash)));
         }
-        Ok(())
+        let path = members.devnet.directory.join(format!("committee-{epoch}.json"));
+        std::fs::write(&path, file.to_json()).map_err(|error| Failure::write(&path, &error))?;
+        let seen = tokio::time::timeout(SEEN_MAX, members.seen(epoch, seats)).await;
+        let nodes = seen.map_err(|_| wrong(format!("members did not see epoch {epoch} in {SEEN_MAX:?}")))?;
+        let urls: Vec<String> = seats.iter().map(|index| members.running[*index].api_url()).collect();
+        let hash = committee.hash().to_string();
+        let client = Client::new(ClientConfig::new(urls, committee)).map_err(client_failure)?;
+        let submitter = operator_key(u16::MAX - 1)?;
+        let (rollup_id, clock) = (self.rollup_id(), members.devnet.clock.clone());
+        Ok((Committee { client, submitter, rollup_id, clock, path, nodes }, hash))
     }
 
     async fn verify(&self, report: &BatchReport) -> Result<Done, Failure> {
@@ -257,7 +330,9 @@ impl<'a> L1<'a> {
 
     async fn pass(&self, seconds: u64) -> Result<(), Failure> {
         self.owner.test_chain("evm_increaseTime", serde_json::json!([seconds])).await.map_err(failure)?;
-        self.owner.test_chain("evm_mine", serde_json::json!([])).await.map_err(failure)
+        // What it brings is to be confirmed.
+        let blocks = format!("{:#x}", 1 + CONFIRMATIONS);
+        self.owner.test_chain("anvil_mine", serde_json::json!([blocks])).await.map_err(failure)
     }
 
     fn report(self, committee_hashes: Vec<String>, batches: Vec<BatchReport>) -> Result<(), Failure> {
@@ -272,5 +347,35 @@ impl<'a> L1<'a> {
             batches,
         };
         self.output.result(&report, "\ncertified and verified on L1, before and after the rotation")
+    }
+}
+
+impl Members {
+    fn committee_file(&self, epoch: u64, seats: &[usize], thresholds: Thresholds) -> CommitteeFile {
+        CommitteeFile {
+            epoch: Epoch(epoch),
+            chain_id: self.devnet.registry.chain_id,
+            registry: self.devnet.registry.address,
+            minimum_shards: thresholds.minimum_shards(),
+            quorum: thresholds.quorum(),
+            members: seats.iter().map(|index| self.entries[*index].clone()).collect(),
+        }
+    }
+
+    /// Waits until the members in `seats` have the epoch active and are connected in it; gives their nodes.
+    async fn seen(&self, epoch: u64, seats: &[usize]) -> Vec<(u16, crate::node::NodeHandle)> {
+        let mut nodes = Vec::new();
+        for (seat, index) in (0..).zip(seats) {
+            let mut epochs = self.running[*index].epochs();
+            let active = epochs.wait_for(|epochs| {
+                epochs.standing == Standing::Active(epoch) && epochs.nodes.contains_key(&epoch)
+            });
+            // A member that stopped is found out by the certificate that does not come.
+            let Ok(node) = active.await.map(|epochs| epochs.nodes[&epoch].clone()) else { continue };
+            let mut connected = node.connected();
+            let _stopped = connected.wait_for(|all| usize::from(all.len()) == seats.len()).await;
+            nodes.push((seat, node));
+        }
+        nodes
     }
 }

@@ -14,7 +14,7 @@ use super::disk::Write;
 use super::member::{GossipKey, compute, dispersal, stored_pieces};
 use super::queue::{Job, What};
 use crate::engine::{Credit, Effect, Event, SeatSet, Verdict};
-use crate::message::{Control, Message};
+use crate::message::{Control, Message, Reply};
 
 impl Cluster {
     /// Performs one effect of a member's engine.
@@ -56,7 +56,7 @@ impl Cluster {
                 }
             }
             Effect::StoreEvidence { frames, .. } => self.log.evidence.push((seat, frames)),
-            Effect::ServeRead { to, read } => {
+            Effect::ServeRead { to, read, .. } => {
                 let pieces = self.stored(seat, &read.batch_id, (read.stripe, read.held, read.count));
                 let sent = u16::try_from(pieces.len()).unwrap();
                 for piece in pieces {
@@ -64,7 +64,7 @@ impl Cluster {
                 }
                 self.send(seat, to, Message::ReadEnd(read.request, sent));
             }
-            Effect::ServeWant { to, batch_id, want } => {
+            Effect::ServeWant { to, batch_id, want, .. } => {
                 let pieces = self.stored(seat, &batch_id, (want.stripe, want.held, want.count));
                 if pieces.is_empty() {
                     self.send(seat, to, Message::Lack(want.open_id, want.stripe));
@@ -72,6 +72,9 @@ impl Cluster {
                 for piece in pieces {
                     self.send(seat, to, Message::Piece(want.open_id, piece));
                 }
+            }
+            Effect::ServeAsk { to, request, .. } => {
+                self.send(seat, to, Message::Reply(request, Reply::NotHere))
             }
             Effect::ReadAnswer { from, message } => self.log.read_answers.push((from, message)),
             Effect::Penalise { seat: culprit, why } => self.log.penalties.push((seat, culprit, why)),

@@ -3,6 +3,10 @@
 //! Promise: a refused statement leaves the metadata untouched; what it appended is rolled back by the caller. A statement
 //! that is accepted rests on bytes that were just written, or read and found good.
 
+use attest::DataRoot;
+use bytes::Bytes;
+use dac_node_coding::{Layout, PieceRoots};
+
 use super::super::files::is_full;
 use super::super::metadata::{ContentRow, Tables};
 use super::super::record::RecordKind;
@@ -24,9 +28,13 @@ impl Writer {
         }
         let key = record.content_key();
         let old = tables.content(&key)?;
+        let needed = |content: &NewContent| {
+            extent::shard_bytes(content.key, &content.layout)
+                + extent::hot_bytes(content.key, &content.layout)
+        };
         let new = self
             .place_content(record, old.as_ref(), content)
-            .map_err(|error| self.full_error(error, content))?;
+            .map_err(|error| self.full_error(error, content.map_or(METADATA_BYTES, needed)))?;
         // From here on only the metadata changes, and its errors are fatal: a refused task leaves no trace.
         tables.replace_content(&key, old.as_ref(), Some(&new))?;
         tables.insert_statement(record)?;
@@ -46,8 +54,9 @@ impl Writer {
         let mut row = match (old, content) {
             (Some(old), _) => old.clone(),
             (None, Some(content)) => {
-                let shard = self.append_shard(content, statement.retain_until, true)?;
-                row_of(content, shard)
+                let hot_bytes = extent::hot_bytes(key, &content.layout);
+                let shard = self.append_shard(shard_of(content), statement.retain_until, hot_bytes)?;
+                row_of(content.layout, content.data_root, shard)
             }
             (None, None) => return Err(unknown()),
         };
@@ -59,7 +68,8 @@ impl Writer {
             self.check_stored(key, &mut row, content)?;
         }
         if row.hot.is_none() && hot_grows {
-            row.hot = Some(self.append_hot(content.ok_or_else(unknown)?, row.hot_until)?);
+            let content = content.ok_or_else(unknown)?;
+            row.hot = Some(self.append_hot(key, &content.layout, &content.batch, row.hot_until)?);
         }
         Ok(row)
     }
@@ -74,44 +84,52 @@ impl Writer {
         let layout = row.layout()?;
         if let Some(damage) = damage(self.files.verify(SegmentKind::Shard, key, &layout, &row.shard))? {
             tracing::error!(error = %damage, "stored shard is damaged");
-            row.shard = self.append_shard(content.ok_or(damage)?, row.retain_until, false)?;
+            row.shard = self.append_shard(shard_of(content.ok_or(damage)?), row.retain_until, 0)?;
         }
         let Some(hot) = &row.hot else { return Ok(()) };
         if let Some(damage) = damage(self.files.verify(SegmentKind::Hot, key, &layout, hot))? {
             tracing::error!(error = %damage, "stored hot copy is damaged");
-            row.hot = Some(self.append_hot(content.ok_or(damage)?, row.hot_until)?);
+            let batch = &content.ok_or(damage)?.batch;
+            row.hot = Some(self.append_hot(key, &layout, batch, row.hot_until)?);
         }
         Ok(())
     }
 
-    fn append_shard(
+    /// Writes a shard, if there is room for it and for `hot_bytes` more.
+    pub(super) fn append_shard(
         &mut self,
-        content: &NewContent,
+        shard: Shard<'_>,
         retain_until: u64,
-        with_hot: bool,
+        hot_bytes: u64,
     ) -> Result<ExtentPlace, Error> {
-        let bytes = extent::shard_bytes(content.key, &content.layout);
-        let hot_bytes = if with_hot { extent::hot_bytes(content.key, &content.layout) } else { 0 };
+        let layout = shard.piece_roots.layout();
+        let bytes = extent::shard_bytes(shard.key, layout);
         self.check_room(bytes + hot_bytes)?;
-        let roots = content.piece_roots.to_bytes();
-        let slots = extent::shard_slots(content.key, &content.layout);
+        let roots = shard.piece_roots.to_bytes();
+        let slots = extent::shard_slots(shard.key, layout);
         self.segments.append((SegmentKind::Shard, hour_of(retain_until)), bytes, slots, |slot, put| {
             match slot.name.kind {
-                RecordKind::Piece => put(&content.shard[slot.name.index as usize]),
+                RecordKind::Piece => put(&shard.pieces[slot.name.index as usize]),
                 _ => put(&roots),
             }
             Ok(())
         })
     }
 
-    fn append_hot(&mut self, content: &NewContent, hot_until: u64) -> Result<ExtentPlace, Error> {
-        let bytes = extent::hot_bytes(content.key, &content.layout);
+    pub(super) fn append_hot(
+        &mut self,
+        key: ContentKey,
+        layout: &Layout,
+        batch: &Bytes,
+        hot_until: u64,
+    ) -> Result<ExtentPlace, Error> {
+        let bytes = extent::hot_bytes(key, layout);
         self.check_room(bytes)?;
-        let slots = extent::hot_slots(content.key, &content.layout);
+        let slots = extent::hot_slots(key, layout);
         let part = |slot: &Slot| {
-            let range = extent::hot_range(&content.layout, slot.name.index);
+            let range = extent::hot_range(layout, slot.name.index);
             let bound = |at| usize::try_from(at).expect("inside the batch in memory");
-            &content.batch[bound(range.start)..bound(range.end)]
+            &batch[bound(range.start)..bound(range.end)]
         };
         self.segments.append((SegmentKind::Hot, hour_of(hot_until)), bytes, slots, |slot, put| {
             put(part(slot));
@@ -125,27 +143,36 @@ impl Writer {
     }
 
     /// A disk that turned out full in the middle of a write is answered like one that was known to be.
-    fn full_error(&self, error: Error, content: Option<&NewContent>) -> Error {
+    pub(super) fn full_error(&self, error: Error, needed_bytes: u64) -> Error {
         match error {
             Error::Io(error) if is_full(&error) => {
-                let needed = |content: &NewContent| {
-                    extent::shard_bytes(content.key, &content.layout)
-                        + extent::hot_bytes(content.key, &content.layout)
-                };
                 let free_bytes = self.space.space().map_or(0, |space| space.free_bytes);
-                Error::Full { needed_bytes: content.map_or(METADATA_BYTES, needed), free_bytes }
+                Error::Full { needed_bytes, free_bytes }
             }
             error => error,
         }
     }
 }
 
-fn row_of(content: &NewContent, shard: ExtentPlace) -> ContentRow {
+/// What a shard's extent is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shard<'a> {
+    pub(super) key: ContentKey,
+    pub(super) piece_roots: &'a PieceRoots,
+    pub(super) pieces: &'a [Bytes],
+}
+
+fn shard_of(content: &NewContent) -> Shard<'_> {
+    Shard { key: content.key, piece_roots: &content.piece_roots, pieces: &content.shard }
+}
+
+/// The row of a content that no statement speaks of yet.
+pub(super) fn row_of(layout: Layout, data_root: DataRoot, shard: ExtentPlace) -> ContentRow {
     ContentRow {
-        members: content.layout.members(),
-        minimum_shards: content.layout.minimum_shards(),
-        batch_bytes: content.layout.batch_bytes(),
-        data_root: content.data_root,
+        members: layout.members(),
+        minimum_shards: layout.minimum_shards(),
+        batch_bytes: layout.batch_bytes(),
+        data_root,
         hot_until: 0,
         retain_until: 0,
         hot: None,
@@ -154,7 +181,7 @@ fn row_of(content: &NewContent, shard: ExtentPlace) -> ContentRow {
 }
 
 /// Tells damage (`Some`) from a disk that does not answer (`Err`).
-fn damage(result: Result<(), Error>) -> Result<Option<Error>, Error> {
+pub(super) fn damage(result: Result<(), Error>) -> Result<Option<Error>, Error> {
     match result {
         Ok(()) => Ok(None),
         Err(error @ Error::Corrupt { .. }) => Ok(Some(error)),

@@ -41,6 +41,7 @@ pub(in super::super) struct Tables<'a> {
     segment_contents: Table<'a, (u64, Key), ()>,
     last_appended: Table<'a, u64, Row>,
     certificates: Table<'a, Id, Row>,
+    certificate_order: Table<'a, u64, (u64, Id)>,
     evidence: Table<'a, Id, Row>,
     evidence_order: Table<'a, u64, Id>,
     quotas: Table<'a, (u64, Id), u64>,
@@ -62,6 +63,7 @@ impl<'a> Tables<'a> {
             segment_contents: transaction.open_table(SEGMENT_CONTENTS)?,
             last_appended: transaction.open_table(LAST_APPENDED)?,
             certificates: transaction.open_table(CERTIFICATES)?,
+            certificate_order: transaction.open_table(CERTIFICATE_ORDER)?,
             evidence: transaction.open_table(EVIDENCE)?,
             evidence_order: transaction.open_table(EVIDENCE_ORDER)?,
             quotas: transaction.open_table(QUOTAS)?,
@@ -212,9 +214,38 @@ impl<'a> Tables<'a> {
         found.map(|bytes| decode("a certificate", bytes.value())).transpose().map_err(Fatal)
     }
 
-    pub(in super::super) fn insert_certificate(&mut self, id: BatchId, bytes: &[u8]) -> Result<(), Fatal> {
+    /// Adds a certificate as the newest, or replaces the one of this name.
+    pub(in super::super) fn insert_certificate(
+        &mut self,
+        id: BatchId,
+        bytes: &[u8],
+        retain_until: u64,
+    ) -> Result<(), Fatal> {
         self.changed = true;
-        self.certificates.insert(&id.0, encode(&bytes).as_slice())?;
+        if self.certificates.insert(&id.0, encode(&bytes).as_slice())?.is_none() {
+            let place = self.numbers.get(CERTIFICATE_NEXT)?.map_or(0, |next| next.value());
+            self.certificate_order.insert(place, (retain_until, &id.0))?;
+            self.numbers.insert(CERTIFICATE_NEXT, place + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Takes at most `limit` certificates with `retain_until < before` off the old end of the order. The certificates
+    /// stay. Arrival and expiry run alike, so this keeps the order as long as what is live.
+    pub(in super::super) fn trim_certificate_order(
+        &mut self,
+        before: u64,
+        limit: usize,
+    ) -> Result<(), Fatal> {
+        let mut oldest = Vec::new();
+        for entry in self.certificate_order.iter()?.take(limit) {
+            let (place, certificate) = entry?;
+            oldest.push((place.value(), certificate.value().0));
+        }
+        for (place, _) in oldest.into_iter().take_while(|(_, retain_until)| *retain_until < before) {
+            self.changed = true;
+            self.certificate_order.remove(place)?;
+        }
         Ok(())
     }
 

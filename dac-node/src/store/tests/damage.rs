@@ -163,9 +163,9 @@ fn statement_over_rotten_bytes_is_refused_or_brings_them_again() {
 #[test]
 fn other_format_versions_are_refused() {
     let disk = disk_with(&content(1, 3000));
-    super::super::metadata::write_format(&disk, 2);
-    let refused = DiskStore::open_on(Arc::new(disk), &config());
-    assert!(matches!(refused, Err(Error::Version { expected: 1, found: 2 })), "{refused:?}");
+    super::super::metadata::write_format(&disk, 1);
+    let refused = DiskStore::open_on(Arc::new(disk), &config()).map(|_| "opened");
+    assert!(matches!(refused, Err(Error::Version { expected: 2, found: 1 })), "{refused:?}");
 }
 
 /// Statements 0 to 5, each with its content and certificate.
@@ -223,4 +223,51 @@ fn damaged_metadata_never_passes_for_other_metadata() {
         }
     }
     assert!(unopened > 10 && answered > 10, "{unopened} {answered}");
+}
+
+#[test]
+fn restore_replaces_what_is_damaged_and_only_that() {
+    let content = content(1, 3000);
+    for (prefix, with_batch) in [("shard", false), ("shard", true), ("hot", true)] {
+        let disk = disk_with(&content);
+        let name = segment_of(&disk, prefix);
+        let store = open(&disk);
+        disk.flip_bit(&name, 400, 0);
+        store.restore(restored(content.clone(), NOW + 9000, with_batch)).unwrap();
+        assert_hot(&store, &content);
+        assert_shard(&store, &content);
+        assert_eq!(store.content(&content.key).unwrap().unwrap().retain_until, NOW + 9000);
+        drop(store);
+        let store = open(&disk.restart(Unsynced::Lost));
+        assert_hot(&store, &content);
+        assert_shard(&store, &content);
+    }
+}
+
+#[test]
+fn restore_without_the_batch_leaves_a_damaged_hot_copy_as_it_is() {
+    let content = content(1, 3000);
+    let disk = disk_with(&content);
+    let name = segment_of(&disk, "hot");
+    let store = open(&disk);
+    disk.flip_bit(&name, 400, 0);
+    store.restore(restored(content.clone(), NOW, false)).unwrap();
+    assert!(matches!(store.read_hot(&content.key, 0..3000), Err(Error::Corrupt { .. })));
+    assert_eq!(store.content(&content.key).unwrap().unwrap().retain_until, NOW + 7200, "never sooner");
+}
+
+#[test]
+fn a_restored_shard_gives_no_statement_and_no_hot_copy() {
+    let content = content(1, 3000);
+    let disk = SimulatedDirectory::new();
+    let store = open(&disk);
+    store.restore(restored(content.clone(), NOW + 9000, false)).unwrap();
+    assert_shard(&store, &content);
+    assert_eq!(store.read_hot(&content.key, 0..1).unwrap(), None);
+    assert_eq!(store.statement_count().unwrap(), 0);
+    // A statement that promises whole bytes does not rest on a shard alone.
+    let promised = record(1, &content, NOW + 10, NOW + 20);
+    assert!(matches!(store.persist(&promised, None), Err(Error::UnknownContent(_))));
+    store.persist(&promised, Some(content.clone())).unwrap();
+    assert_hot(&store, &content);
 }

@@ -62,6 +62,13 @@ fn make_content(number: u64, bytes: usize) -> NewContent {
     }
 }
 
+/// The content as a repair brings it.
+pub(super) fn restored(content: NewContent, retain_until: u64, with_batch: bool) -> RestoredContent {
+    let NewContent { key, layout, data_root, piece_roots, batch, shard } = content;
+    let batch = with_batch.then_some(batch);
+    RestoredContent { key, layout, data_root, piece_roots, shard, batch, retain_until }
+}
+
 pub(super) fn id(number: u64) -> BatchId {
     let mut bytes = [0xee; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());

@@ -10,7 +10,8 @@ use super::fixture::*;
 #[derive(Clone, Debug)]
 enum Step {
     Persist { statement: u64, content: u64, hot: u64, retain: u64, with_bytes: bool },
-    Certificate { statement: u64, signers: u16 },
+    Certificate { statement: u64, signers: u16, retain: u64 },
+    Restore { content: u64, retain: u64, with_batch: bool },
     Evidence { statement: u64, byte: u8 },
     Prune { after: u64 },
     Reopen,
@@ -23,7 +24,10 @@ fn step() -> impl Strategy<Value = Step> {
                 statement, content, hot, retain: hot + more, with_bytes,
             }
         ),
-        1 => (0..12_u64, 1..=7_u16).prop_map(|(statement, signers)| Step::Certificate { statement, signers }),
+        2 => (0..12_u64, 1..=7_u16, 0..9000_u64)
+            .prop_map(|(statement, signers, retain)| Step::Certificate { statement, signers, retain }),
+        2 => (0..5_u64, 0..9000_u64, any::<bool>())
+            .prop_map(|(content, retain, with_batch)| Step::Restore { content, retain, with_batch }),
         1 => (0..12_u64, any::<u8>()).prop_map(|(statement, byte)| Step::Evidence { statement, byte }),
         2 => (0..4000_u64).prop_map(|after| Step::Prune { after }),
         1 => Just(Step::Reopen),
@@ -54,9 +58,12 @@ fn perform(
             record.accepted_at = *now;
             store.persist(&record, with_bytes.then_some(content)).map(|()| (0, 0))
         }
-        Step::Certificate { statement, signers } => {
-            let bytes = certificate(&record(*statement, &sized(0), 1, 1), *signers);
+        Step::Certificate { statement, signers, retain } => {
+            let bytes = certificate(&record(*statement, &sized(0), 1, *now + retain), *signers);
             store.put_certificate(id(*statement), &bytes).map(|()| (0, 0))
+        }
+        Step::Restore { content, retain, with_batch } => {
+            store.restore(restored(sized(*content), *now + retain, *with_batch)).map(|()| (0, 0))
         }
         Step::Evidence { statement, byte } => {
             store.put_evidence(id(*statement), &[*byte; 100]).map(|()| (0, 0))
@@ -75,6 +82,10 @@ fn view(store: &dyn ShardStore, now: u64) -> Vec<String> {
         format!("{:?}", store.recent(100).unwrap()),
         format!("{:?}", store.recent(2).unwrap()),
         format!("{}", store.statement_count().unwrap()),
+        format!("{:?}", store.certificates_since(0, now, 100).unwrap()),
+        format!("{:?}", store.certificates_since(3, now, 2).unwrap()),
+        format!("{:?}", store.contents_after(None, 3).unwrap()),
+        format!("{:?}", store.contents_after(Some(sized(2).key), 100).unwrap()),
     ];
     for statement in 0..12 {
         let id = id(statement);

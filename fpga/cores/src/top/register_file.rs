@@ -91,6 +91,7 @@ pub struct RegisterFile {
     writes: Signal<Local, Bit>,
     whole: Signal<Local, Bit>,
     reads: Signal<Local, Bit>,
+    settled: Signal<Local, Bit>,
     cleared: Signal<Local, Word<6>>,
     kept: Signal<Local, Word<6>>,
     inverted: Signal<Local, Word<32>>,
@@ -153,6 +154,7 @@ impl RegisterFile {
             writes: Signal::default(),
             whole: Signal::default(),
             reads: Signal::default(),
+            settled: Signal::default(),
             cleared: Signal::default(),
             kept: Signal::default(),
             inverted: Signal::default(),
@@ -181,9 +183,11 @@ impl Logic for RegisterFile {
         self.writes.next = self.awvalid.val() & self.wvalid.val() & !self.write_held.q.val();
         self.awready.next = self.writes.val();
         self.wready.next = self.writes.val();
-        self.bvalid.next = self.write_held.q.val();
+        // A reset is answered when it is over: what the host sends or reads after the answer is after the reset.
+        self.settled.next = !(self.asked.q.val() | self.reset.val());
+        self.bvalid.next = self.write_held.q.val() & self.settled.val();
         self.whole.next = self.writes.val() & (self.wstrb.val() == 15);
-        if self.bready.val() {
+        if self.bready.val() & self.settled.val() {
             self.write_held.d.next = false;
         }
         if self.writes.val() {
@@ -214,8 +218,8 @@ impl Logic for RegisterFile {
         }
 
         // Reads.
-        self.reads.next = self.arvalid.val() & !self.read_held.q.val();
-        self.arready.next = !self.read_held.q.val();
+        self.arready.next = !self.read_held.q.val() & self.settled.val();
+        self.reads.next = self.arvalid.val() & !self.read_held.q.val() & self.settled.val();
         self.rvalid.next = self.read_held.q.val();
         self.rdata.next = self.data.q.val();
         self.inverted.next = !self.written.q.val();

@@ -18,7 +18,9 @@ pub struct Sender {
     pub words: Signal<In, Word<13>>,
     /// Both banks hold replies.
     pub blocked: Signal<Out, Bit>,
-    /// Words of replies that have not left.
+    /// A word leaves the accelerator, not only this block, at the next edge.
+    pub left: Signal<In, Bit>,
+    /// Words of whole replies that have not left the accelerator.
     pub available: Signal<Out, Word<14>>,
     /// Word of a header or payload to read, the bank in the top wire.
     pub read_address: Signal<Out, Word<13>>,
@@ -44,7 +46,6 @@ pub struct Sender {
     moves: Signal<Local, Bit>,
     reads: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
-    sent: Signal<Local, Bit>,
     words_total: Signal<Local, Word<14>>,
     position_next: Signal<Local, Word<13>>,
 }
@@ -104,15 +105,14 @@ impl Logic for Sender {
             self.source.data.next = self.payload_data.val();
         }
 
-        // Words that have not left.
-        self.sent.next = self.held.q.val() & self.source.ready.val();
+        // What waits in the skid buffer behind this block can be read, so it counts.
         self.words_total.next = self.words.val().to_bits::<14>();
         self.words_total.next = self.words_total.val() + 8;
         if !self.done.val() {
             self.words_total.next = 0.into();
         }
         self.unsent.d.next = self.unsent.q.val() + self.words_total.val();
-        if self.sent.val() {
+        if self.left.val() {
             self.unsent.d.next = self.unsent.q.val() + self.words_total.val() - 1;
         }
         self.available.next = self.unsent.q.val();

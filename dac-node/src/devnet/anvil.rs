@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-
-use crate::cli::{Exit, Failure};
 
 /// Where a checkout of this project has npm's packages.
 const CONTRACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts");
@@ -18,21 +17,23 @@ const START_MAX: Duration = Duration::from_secs(30);
 
 /// A running anvil; stopped when dropped.
 #[derive(Debug)]
-pub(super) struct Anvil {
+pub struct Anvil {
     url: String,
     _process: Child,
 }
 
 impl Anvil {
     /// Starts it on a free port, under Prague's rules.
-    pub(super) async fn start(chain_id: u64) -> Result<Anvil, Failure> {
+    ///
+    /// # Errors
+    /// What is missing, and how to get it.
+    pub async fn start(chain_id: u64) -> anyhow::Result<Anvil> {
         let program = locate().await?;
         let mut command = Command::new(&program);
         command.args(["--port", "0", "--hardfork", "prague", "--chain-id", &chain_id.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut process =
-            command.spawn().map_err(|error| broken(format!("{}: {error}", program.display())))?;
-        let output = process.stdout.take().ok_or_else(|| broken("it has no output".into()))?;
+        let mut process = command.spawn().with_context(|| program.display().to_string())?;
+        let output = process.stdout.take().context("anvil has no output")?;
         let mut lines = BufReader::new(output).lines();
         let address = tokio::time::timeout(START_MAX, async {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -43,25 +44,20 @@ impl Anvil {
             None
         });
         let address = address.await.ok().flatten();
-        let address = address.ok_or_else(|| broken(format!("it did not listen within {START_MAX:?}")))?;
+        let address = address.with_context(|| format!("anvil did not listen within {START_MAX:?}"))?;
         // It writes a line for each request: read on, or it stops when the pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Anvil { url: format!("http://{address}"), _process: process })
     }
 
     /// Where it listens.
-    pub(super) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 }
 
-fn broken(detail: String) -> Failure {
-    let hint = "install it with: cargo xtask contracts, or name one in DAC_ANVIL";
-    Failure::new(Exit::Other, "no_anvil", format!("anvil: {detail}"), hint)
-}
-
 /// `DAC_ANVIL`, or the checkout's own, installed if need be.
-async fn locate() -> Result<PathBuf, Failure> {
+async fn locate() -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os("DAC_ANVIL") {
         return Ok(named.into());
     }
@@ -70,11 +66,8 @@ async fn locate() -> Result<PathBuf, Failure> {
         let mut npm = Command::new("npm");
         npm.current_dir(CONTRACTS).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
         npm.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let done =
-            npm.status().await.map_err(|error| broken(format!("npm is needed to install it: {error}")))?;
-        if !done.success() {
-            return Err(broken(format!("npm ci: {done}")));
-        }
+        let done = npm.status().await.context("npm is needed to install anvil")?;
+        ensure!(done.success(), "npm ci: {done}");
     }
     Ok(program)
 }

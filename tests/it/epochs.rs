@@ -1,0 +1,212 @@
+//! Members follow L1 while they run: committees, rollups, reorgs, a provider that is away.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use attest::{Certificate, Thresholds};
+use bytes::Bytes;
+use dac_node::settlement::{Change, Standing};
+use e2e::onchain::{Onchain, RETENTION};
+use e2e::{Times, noise};
+
+fn thresholds() -> Thresholds {
+    Thresholds::new(4, 2, 3).unwrap()
+}
+
+/// Members 0 to 3 of five in epoch 1, active, and a rollup that may submit.
+async fn settled(directory: &tempfile::TempDir, members: u16) -> Onchain {
+    let mut onchain = Onchain::start(directory.path(), members).await;
+    onchain.authorise().await;
+    let activates_at = onchain.announce(1, &[0, 1, 2, 3], thresholds()).await;
+    onchain.activate(activates_at);
+    onchain.until_active(1, &[0, 1, 2, 3]).await;
+    onchain
+}
+
+/// One client under load: certifies batch after batch, until told.
+async fn load(
+    onchain: &Onchain,
+    stream: u64,
+    done: &AtomicBool,
+    of_second: &AtomicUsize,
+) -> Vec<(Bytes, Certificate, bool)> {
+    let mut certified = Vec::new();
+    for number in 0.. {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        let batch = noise(1000 * stream + number, 40_000);
+        // Seen before the submission: a batch that begins after the change is of the new epoch.
+        let members = [0, 1, 2, 3, 4];
+        let changed = members.iter().all(|index| {
+            let epochs = onchain.members[*index].as_ref().unwrap().epochs();
+            let standing = epochs.borrow().standing;
+            standing == Standing::Active(2)
+        });
+        let (certificate, _) = onchain.certify(&batch, &members).await;
+        if certificate.statement.epoch.0 == 2 {
+            of_second.fetch_add(1, Ordering::Relaxed);
+        }
+        certified.push((batch, certificate, changed));
+    }
+    certified
+}
+
+/// Member 3 leaves, member 4 joins, members 0 and 1 change seats, while three clients submit. Every batch is certified by
+/// the committee of the epoch it began in, or of the next one; none under the old epoch after the change; who left serves
+/// until it is released.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committee_changes_under_load() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut onchain = settled(&directory, 5).await;
+    let activates_at = onchain.announce(2, &[1, 0, 2, 4], thresholds()).await;
+    // Who joins is connected before its epoch begins.
+    onchain.until(4, |epochs| epochs.nodes.contains_key(&2)).await;
+    let (done, of_second) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let script = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        onchain.activate(activates_at);
+        onchain.until_active(2, &[0, 1, 2, 4]).await;
+        while of_second.load(Ordering::Relaxed) < 9 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    let streams = futures::future::join_all((0..3).map(|stream| load(&onchain, stream, &done, &of_second)));
+    let (certified, ()) = futures::join!(streams, script);
+    let certified: Vec<_> = certified.into_iter().flatten().collect();
+    let epoch_of = |certificate: &Certificate| certificate.statement.epoch.0;
+    assert!(certified.iter().any(|(_, certificate, _)| epoch_of(certificate) == 1));
+    for (_, certificate, changed) in &certified {
+        assert!(!changed || epoch_of(certificate) == 2, "a batch under epoch 1 after the change");
+    }
+    serves_what_it_signed(&onchain, &certified).await;
+    refuses_a_second_shard(&onchain, &certified).await;
+    // Who left takes nothing new.
+    let left = onchain.rollup.submit(&onchain.api(3), &noise(77, 1000), times(&onchain)).await;
+    left.problem(409, "stale_epoch");
+    // Released: the old epoch counts for nothing any more.
+    onchain.activate(activates_at + RETENTION);
+    onchain.until(3, |epochs| epochs.nodes.is_empty()).await;
+    onchain.until(0, |epochs| epochs.nodes.keys().eq(&[2])).await;
+    onchain.certify(&noise(78, 1000), &[0]).await;
+    onchain.stop().await;
+}
+
+fn times(onchain: &Onchain) -> Times {
+    Times::from(onchain.devnet.clock.now().unix_seconds)
+}
+
+/// Member 3 has left, member 4 has joined: each serves the batches of its epoch, bytes and shard.
+async fn serves_what_it_signed(onchain: &Onchain, certified: &[(Bytes, Certificate, bool)]) {
+    for (batch, certificate, _) in certified {
+        let (member, seat) = if certificate.statement.epoch.0 == 1 { (3, 3) } else { (4, 3) };
+        let (api, id) = (onchain.api(member), certificate.batch_id());
+        assert!(onchain.rollup.fetch(&api, id).await.ok() == *batch);
+        let signed = certificate.signers.as_bytes()[0] >> seat & 1 == 1;
+        if signed {
+            onchain.rollup.get(&api, &format!("/v1/batches/{id}/shards/{seat}")).await.ok();
+        }
+    }
+}
+
+/// The same bytes under the new epoch would be another shard for who changed seats: it says so, and keeps the one it
+/// promised.
+async fn refuses_a_second_shard(onchain: &Onchain, certified: &[(Bytes, Certificate, bool)]) {
+    let all_signed = |certificate: &Certificate| certificate.signers.as_bytes()[0] & 0b11 == 0b11;
+    let (batch, certificate, _) = certified
+        .iter()
+        .find(|(_, certificate, _)| certificate.statement.epoch.0 == 1 && all_signed(certificate))
+        .expect("members 0 and 1 signed together in epoch 1");
+    let mut times = times(onchain);
+    times.retain_until += 1;
+    let problem = onchain.rollup.submit(&onchain.api(2), batch, times).await;
+    let problem = problem.problem(503, "quorum_not_reached");
+    let reasons: Vec<&str> = problem["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|member| member["reason"].as_str())
+        .collect();
+    assert_eq!(reasons, ["storage_error", "storage_error"], "{problem}");
+    for seat in [0, 1] {
+        let path = format!("/v1/batches/{}/shards/{seat}", certificate.batch_id());
+        onchain.rollup.get(&onchain.api(seat), &path).await.ok();
+    }
+}
+
+/// The activation's block is taken back and comes again, the provider is away, a member restarts in the middle of it: no
+/// certificate while no epoch is confirmed, and all that was asked for in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_epoch_is_attested_under_before_it_is_confirmed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut onchain = settled(&directory, 4).await;
+    let everyone = [0, 1, 2, 3];
+    let activates_at = onchain.announce(2, &everyone, thresholds()).await;
+    onchain.until(0, |epochs| epochs.nodes.contains_key(&2)).await;
+    let (certificate, _) = onchain.certify(&noise(1, 10_000), &everyone).await;
+    assert_eq!(certificate.statement.epoch.0, 1, "announced is not active");
+    let changing = Standing::Changing { from: Some(1), to: 2 };
+    for depth in [1, 2] {
+        // The activation shows itself on a block that is then taken back: what is over stays over.
+        onchain.chain.mine(activates_at + depth, vec![]);
+        for index in everyone {
+            onchain.until(index, |epochs| epochs.standing == changing).await;
+        }
+        let refused = onchain.rollup.submit(&onchain.api(1), &noise(2, 10_000), times(&onchain)).await;
+        refused.problem(409, "stale_epoch");
+        onchain.chain.reorg(depth);
+    }
+    // Now nobody can ask L1, and a member restarts: it knows the epochs and will not attest under any.
+    onchain.chain.fail(u64::MAX);
+    onchain.stop_member(2).await;
+    onchain.restart_member(2).await;
+    let refused = onchain.rollup.submit(&onchain.api(2), &noise(2, 10_000), times(&onchain)).await;
+    refused.problem(409, "stale_epoch");
+    let requests = onchain.chain.requests();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(onchain.chain.requests() - requests < 60, "members spin");
+    onchain.chain.fail(0);
+    onchain.activate(activates_at + 30);
+    onchain.until_active(2, &everyone).await;
+    let (certificate, _) = onchain.certify(&noise(2, 10_000), &everyone).await;
+    assert_eq!(certificate.statement.epoch.0, 2);
+    onchain.stop().await;
+}
+
+/// A provider that is away stops nobody; a cancelled epoch is as if it had never been; what the rollup may do changes
+/// without a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_go_on_without_a_provider_and_take_new_terms() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut onchain = settled(&directory, 4).await;
+    let everyone = [0, 1, 2, 3];
+    onchain.chain.fail(u64::MAX);
+    for number in 0..4 {
+        onchain.certify(&noise(number, 10_000), &everyone).await;
+    }
+    onchain.chain.fail(0);
+    // The registry takes the submitter's permission back, and gives it again.
+    let (id, submitter) = (onchain.rollup.id, onchain.rollup.key.address());
+    onchain.mine(vec![Change::SubmitterSet { id, submitter, allowed: false }]).await;
+    let refused = e2e::until("the permission is gone", || async {
+        let answer = onchain.rollup.submit(&onchain.api(0), &noise(9, 10_000), times(&onchain)).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    refused.problem(401, "unauthorised");
+    onchain.mine(vec![Change::SubmitterSet { id, submitter, allowed: true }]).await;
+    e2e::until("the permission is back", || async {
+        let answer = onchain.rollup.submit(&onchain.api(0), &noise(10, 10_000), times(&onchain)).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    let activates_at = onchain.announce(2, &everyone, thresholds()).await;
+    onchain.until(0, |epochs| epochs.nodes.contains_key(&2)).await;
+    onchain.mine(vec![Change::EpochCancelled(2)]).await;
+    onchain.until(0, |epochs| epochs.nodes.keys().eq(&[1])).await;
+    onchain.activate(activates_at + 60);
+    let (certificate, _) = onchain.certify(&noise(11, 10_000), &everyone).await;
+    assert_eq!(certificate.statement.epoch.0, 1, "the cancelled epoch does not begin");
+    onchain.stop().await;
+}
