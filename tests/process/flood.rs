@@ -15,6 +15,7 @@ use dac_node::net::Class;
 use dac_node_coding::Piece;
 use e2e::{Members, Rollup, noise};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::load::{Load, assert_all_there};
@@ -25,8 +26,10 @@ use crate::shared::{members_with, times};
 /// batches in flight; the rest is what a member that does nothing takes, and the allocator.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Honest work is measured over so long, with the flood and without it, in turns.
-const TURN: Duration = Duration::from_secs(3);
-const TURNS: u32 = 2;
+const TURN: Duration = Duration::from_millis(1500);
+const TURNS: u32 = 4;
+/// One flood at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
 /// Flooders of each sort.
 const FLOODERS: u64 = 4;
 const BODY_BYTES: usize = 256 << 10;
@@ -103,6 +106,7 @@ fn stranger(members: &Members) -> Rollup {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_that_flood_are_bounded_and_store_nothing() {
+    let _alone = ALONE.lock().await;
     let directory = tempfile::tempdir().unwrap();
     let members = members_with(directory.path(), false, small).await;
     let (tap, mut flood) = (Tap::default(), JoinSet::new());
@@ -147,6 +151,7 @@ async fn strangers_that_flood_are_bounded_and_store_nothing() {
 /// One member in four sends as much as its links take, of all that costs its receiver something.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_floods_is_bounded_and_the_others_certify() {
+    let _alone = ALONE.lock().await;
     let directory = tempfile::tempdir().unwrap();
     let mut members = members_with(directory.path(), false, small).await;
     members.kill(3).unwrap();
