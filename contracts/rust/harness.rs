@@ -12,4 +12,4 @@ mod settlement;
 
 pub use chain::{Chain, Receipt, Refused};
 pub use seats::{Seats, contact, padded_proof};
-pub use settlement::{ANNOUNCEMENT_DELAY_SECONDS, RETENTION_SECONDS_MAX, Settlement};
+pub use settlement::{ANNOUNCEMENT_DELAY_SECONDS, NEW_KEYS_MAX, RETENTION_SECONDS_MAX, Settlement};

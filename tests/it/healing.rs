@@ -166,10 +166,10 @@ async fn rot_is_found_and_repaired_while_the_member_runs() {
         rot(&data_dir(&devnet, 1), prefix);
         let report = until("the damage is found and repaired", || async {
             let report = custody(&devnet, 1);
-            (report.scrub.damage_found > 0 && report.complete).then_some(report)
+            (report.repair.repaired > 0 && report.complete).then_some(report)
         })
         .await;
-        assert!(report.repair.repaired > 0, "{prefix}: {report:?}");
+        assert!(report.scrub.damage_found > 0, "{prefix}: {report:?}");
         let api = devnet.member(1).unwrap().api_url();
         for (number, id) in (7300..).zip(&ids) {
             assert!(rollup.fetch(&api, *id).await.ok() == noise(number, 150_000), "{prefix}");

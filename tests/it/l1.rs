@@ -22,14 +22,14 @@ use dac_node::devnet::chain::ChainDevnet;
 use dac_node::hash_engine::HashEngine;
 use dac_node::settlement::Standing;
 use dac_node::settlement::ethereum::Ethereum;
-use dac_node::settlement::operator::Operator;
+use dac_node::settlement::operator::{self, Operator};
 use e2e::{Rollup, Times, noise};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-const CHAIN_ID: u64 = 31337;
-const DELAY: u64 = 120;
+pub(crate) const CHAIN_ID: u64 = 31337;
+pub(crate) const DELAY: u64 = 120;
 const RETENTION: u64 = 60 * 86_400;
 const CONFIRMATIONS: u64 = 2;
 /// Longest wait for what members see of L1, on a busy machine.
@@ -61,15 +61,16 @@ impl Provider {
     }
 }
 
-struct Chain {
+/// The contracts on a chain of this machine.
+pub(crate) struct Chain {
     anvil: Anvil,
-    owner: Operator,
-    registry: L1Address,
+    pub(crate) owner: Operator,
+    pub(crate) registry: L1Address,
     verifier: L1Address,
 }
 
 impl Chain {
-    async fn deploy() -> Chain {
+    pub(crate) async fn deploy() -> Chain {
         let anvil = Anvil::start(CHAIN_ID).await.unwrap();
         let owner = Chain::owner(&anvil);
         owner.endow(owner.address()).await.unwrap();
@@ -85,7 +86,7 @@ impl Chain {
         Operator::connect(anvil.url(), Some(&key)).unwrap()
     }
 
-    fn terms(&self) -> Registry {
+    pub(crate) fn terms(&self) -> Registry {
         Registry {
             chain_id: CHAIN_ID,
             address: Address(self.registry.into_array()),
@@ -98,7 +99,7 @@ impl Chain {
         self.owner.test_chain("anvil_mine", json!([format!("{blocks:#x}")])).await.unwrap();
     }
 
-    async fn pass(&self, seconds: u64) {
+    pub(crate) async fn pass(&self, seconds: u64) {
         self.owner.test_chain("evm_increaseTime", json!([seconds])).await.unwrap();
         self.mine(1 + CONFIRMATIONS).await;
     }
@@ -148,13 +149,18 @@ impl Chain {
     }
 
     /// L1 accepts the certificate and names the same batch.
-    async fn accepts(&self, certificate: &Certificate) {
+    pub(crate) async fn accepts(&self, certificate: &Certificate) {
+        let batch_id = self.judge(certificate).await.unwrap();
+        assert_eq!(batch_id, certificate.batch_id().0);
+    }
+
+    /// What L1 says of a certificate: the batch, or why not.
+    pub(crate) async fn judge(&self, certificate: &Certificate) -> Result<[u8; 32], operator::Error> {
         let call = CertificateVerifier::verifyCall {
             rollupId: certificate.statement.rollup_id.0.into(),
             certificate: certificate.to_abi().unwrap().into(),
         };
-        let batch_id = self.owner.call(self.verifier, &call).await.unwrap();
-        assert_eq!(batch_id.0, certificate.batch_id().0);
+        self.owner.call(self.verifier, &call).await.map(|batch_id| batch_id.0)
     }
 }
 

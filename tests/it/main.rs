@@ -10,6 +10,7 @@ mod hash_device;
 mod healing;
 mod killed;
 mod l1;
+mod l1_sizes;
 mod large;
 mod quic;
 mod quorum;

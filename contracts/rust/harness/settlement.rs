@@ -14,7 +14,7 @@ pub const ANNOUNCEMENT_DELAY_SECONDS: u64 = 7 * 86_400;
 /// Longest retention.
 pub const RETENTION_SECONDS_MAX: u64 = 60 * 86_400;
 /// Most new keys in one announcement.
-const NEW_KEYS_MAX: u16 = 96;
+pub const NEW_KEYS_MAX: u16 = 96;
 
 /// The contracts on a chain.
 #[expect(missing_debug_implementations, reason = "the EVM has none")]

@@ -11,12 +11,13 @@ impl NodeHandle {
     /// What this member keeps, what it lacks, and what it knows of the others.
     pub fn custody(&self) -> CustodyReport {
         let shared = &self.shared;
-        let repair = repair(shared);
         let connected = shared.network.connected().borrow().len().saturating_sub(1);
         let catch_up = shared.heal.catch_up.lock().report(connected);
         let members = members(shared);
         let ledger = shared.heal.ledger.lock();
         let counts = ledger.counts();
+        let repair =
+            ledger.repair_report(shared.clock.now().monotonic, |statement| shard_bytes(shared, statement));
         CustodyReport {
             seat: shared.engine.seat,
             complete: counts.missing == 0 && counts.damaged == 0,
@@ -45,13 +46,14 @@ fn members(shared: &Shared) -> Vec<MemberCustody> {
 }
 
 pub(super) fn repair(shared: &Shared) -> RepairReport {
-    let thresholds = shared.engine.committee.thresholds();
-    let shard_bytes = |statement: &Statement| {
-        let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes);
-        layout.map_or(0, |layout| layout.shard_bytes() as u64)
-    };
     let now = shared.clock.now().monotonic;
-    shared.heal.ledger.lock().repair_report(now, shard_bytes)
+    shared.heal.ledger.lock().repair_report(now, |statement| shard_bytes(shared, statement))
+}
+
+fn shard_bytes(shared: &Shared, statement: &Statement) -> u64 {
+    let thresholds = shared.engine.committee.thresholds();
+    let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes);
+    layout.map_or(0, |layout| layout.shard_bytes() as u64)
 }
 
 /// Brings the gauges up to date.
