@@ -77,6 +77,8 @@ async fn a_lost_disk_comes_back_whole_for_little_more_than_one_shard_a_batch() {
     let rollup = Rollup::of(&devnet);
     let ids = certify(&devnet, &rollup, 7000, live_batches(), 256 << 10).await;
     let lost = 6;
+    // A piece still on its way would come again by the usual way, and not be a repair.
+    whole(&devnet, lost, ids.len() as u64).await;
     devnet.stop_member(lost).await.unwrap();
     std::fs::remove_dir_all(data_dir(&devnet, lost)).unwrap();
     devnet.restart_member(lost).await.unwrap();
