@@ -55,14 +55,24 @@ async fn certify(devnet: &Devnet, rollup: &Rollup, first: u64, count: u64, bytes
     ids
 }
 
-/// Waits until a member says that everything it owes is here and was read back.
+/// Waits until a member says that everything it owes is here and was read back; a minute for each step forward.
 async fn whole(devnet: &Devnet, seat: u16, live: u64) -> CustodyReport {
-    until("every shard is here and checked", || async {
-        let report = custody(devnet, seat);
-        let is_whole = report.complete && report.certificates_live == live && report.shards_checked == live;
-        is_whole.then_some(report)
-    })
-    .await
+    let mut checked = 0;
+    loop {
+        let report = until("more shards are here and checked", || async {
+            let report = custody(devnet, seat);
+            (report.shards_checked > checked || is_whole(&report, live)).then_some(report)
+        })
+        .await;
+        if is_whole(&report, live) {
+            return report;
+        }
+        checked = report.shards_checked;
+    }
+}
+
+fn is_whole(report: &CustodyReport, live: u64) -> bool {
+    report.complete && report.certificates_live == live && report.shards_checked == live
 }
 
 async fn shard(rollup: &Rollup, devnet: &Devnet, at: u16, id: BatchId, of: u16) -> Bytes {

@@ -1,4 +1,4 @@
-//! `dac status`: where a batch stands, member by member; without an id, whether the members are ready.
+//! `dac status`: where a batch stands, member by member; without an id, whether the members are ready and complete.
 //!
 //! What is shown is what members say; nothing of it is verified (that is what certificates are for).
 
@@ -9,6 +9,7 @@ use attest::{BatchId, CommitteeFile};
 use dac_client::{BatchStatus, MemberOutcome, Problem};
 use futures::future::join_all;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::{refusal, unreachable, urls};
@@ -27,7 +28,7 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Arguments of `dac status`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The batch id; without it, the readiness of each member is shown
+    /// The batch id; without it, the readiness and completeness of each member is shown
     id: Option<BatchId>,
     /// Base URL of a member; may be given several times [default: http://127.0.0.1:8547]
     #[arg(long = "endpoint", value_name = "URL", value_parser = parse_url)]
@@ -149,31 +150,72 @@ pub(super) fn members_table(members: &[MemberOutcome], output: &Output) -> Strin
 
 /// All members at once. Fails only when nobody answered.
 async fn readiness(http: &reqwest::Client, endpoints: &[String], output: &Output) -> Result<(), Failure> {
-    let answers = join_all(endpoints.iter().map(|endpoint| ask::<Value>(http, endpoint, "readyz"))).await;
-    if answers.iter().all(|answer| matches!(answer, Answer::Nothing(_))) {
-        let silent = endpoints.iter().zip(&answers).map(|(endpoint, answer)| match answer {
-            Answer::Nothing(detail) => format!("{endpoint}: {detail}"),
-            Answer::Yes(_) | Answer::No(_) => endpoint.clone(),
-        });
+    let members: Vec<Member> = join_all(endpoints.iter().map(|endpoint| member(http, endpoint))).await;
+    if members.iter().all(|member| member.state == UNREACHABLE) {
+        let silent = members.iter().map(|member| format!("{}: {}", member.endpoint, member.detail));
         return Err(unreachable(silent.collect::<Vec<_>>().join("; ")));
     }
-    let (mut values, mut rows) = (Vec::new(), Vec::new());
-    for (endpoint, answer) in endpoints.iter().zip(answers) {
-        let (state, detail) = match answer {
-            Answer::Yes(ready) => {
-                ("ready", format!("{} members connected, quorum {}", ready["connected"], ready["quorum"]))
-            }
-            Answer::No(problem) => ("not ready", problem.detail),
-            Answer::Nothing(detail) => ("unreachable", detail),
-        };
-        values.push(
-            json!({ "endpoint": endpoint, "ready": state == "ready", "state": state, "detail": detail }),
-        );
-        rows.push(vec![endpoint.clone(), state.into(), detail]);
+    let rows: Vec<Vec<String>> = members.iter().map(Member::row).collect();
+    let ready = members.iter().filter(|member| member.ready).count();
+    let value = json!({ "members": members, "ready": ready, "asked": endpoints.len() });
+    output.result(&value, &output.table(&["endpoint", "state", "shards", "detail"], &rows))
+}
+
+/// The state of a member that does not answer.
+const UNREACHABLE: &str = "unreachable";
+
+/// What one member says of itself.
+#[derive(Debug, Serialize)]
+struct Member {
+    endpoint: String,
+    ready: bool,
+    state: &'static str,
+    detail: String,
+    /// Whether it keeps what it promised; none when it does not say.
+    custody: Option<Completeness>,
+}
+
+/// The part of the custody report that tells whether anything is missing; all of it: `dac doctor`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Completeness {
+    complete: bool,
+    certificates_live: u64,
+    shards_here: u64,
+    shards_checked: u64,
+    shards_missing: u64,
+    shards_damaged: u64,
+}
+
+impl Member {
+    fn row(&self) -> Vec<String> {
+        let shards = self.custody.as_ref().map_or("-".to_owned(), |custody| {
+            let Completeness { certificates_live: live, shards_here: here, shards_checked, .. } = custody;
+            let damaged = match custody.shards_damaged {
+                0 => String::new(),
+                damaged => format!(", {damaged} damaged"),
+            };
+            format!("{here} of {live} here, {shards_checked} checked{damaged}")
+        });
+        vec![self.endpoint.clone(), self.state.to_owned(), shards, self.detail.clone()]
     }
-    let ready = values.iter().filter(|value| value["ready"] == true).count();
-    let value = json!({ "members": values, "ready": ready, "asked": endpoints.len() });
-    output.result(&value, &output.table(&["endpoint", "state", "detail"], &rows))
+}
+
+async fn member(http: &reqwest::Client, endpoint: &str) -> Member {
+    let (state, detail) = match ask::<Value>(http, endpoint, "readyz").await {
+        Answer::Yes(ready) => {
+            ("ready", format!("{} members connected, quorum {}", ready["connected"], ready["quorum"]))
+        }
+        Answer::No(problem) => ("not ready", problem.detail),
+        Answer::Nothing(detail) => (UNREACHABLE, detail),
+    };
+    let custody = match state {
+        UNREACHABLE => None,
+        _ => match ask(http, endpoint, "v1/custody").await {
+            Answer::Yes(custody) => Some(custody),
+            Answer::No(_) | Answer::Nothing(_) => None,
+        },
+    };
+    Member { endpoint: endpoint.to_owned(), ready: state == "ready", state, detail, custody }
 }
 
 /// Asks one member.

@@ -1,8 +1,10 @@
 //! `dac submit`, `fetch` and `status` against real members, in this process, on loopback.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use attest::Thresholds;
+use dac_node::config::NodeConfig;
 use dac_node::devnet::{Devnet, DevnetConfig};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -16,13 +18,18 @@ struct Committee {
     directory: tempfile::TempDir,
 }
 
+/// Members that are away are named after seconds; those that are there answer within milliseconds.
+fn impatient(config: &mut NodeConfig) {
+    config.timings.member_answer_timeout = Duration::from_secs(5);
+}
+
 impl Committee {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let thresholds = Thresholds::new(4, 2, 3).unwrap();
-        let devnet =
-            runtime.block_on(Devnet::start(DevnetConfig::new(thresholds, directory.path()))).unwrap();
+        let config = DevnetConfig { adjust: impatient, ..DevnetConfig::new(thresholds, directory.path()) };
+        let devnet = runtime.block_on(Devnet::start(config)).unwrap();
         let batch: Vec<u8> = (0_u32..300_000).map(|i| (i % 1009 * 31 % 253).to_le_bytes()[0]).collect();
         std::fs::write(directory.path().join("batch"), batch).unwrap();
         Committee { runtime, devnet: Some(devnet), directory }
@@ -93,6 +100,9 @@ fn certifies_a_batch_and_reads_it_back_with_a_member_gone() {
     assert_eq!((&status["stage"], &status["batch_id"]), (&json!("certified"), &json!(id)));
     let ready = committee.dac(&["status"]).succeeds().json();
     assert_eq!((&ready["ready"], &ready["asked"]), (&json!(4), &json!(4)), "{ready}");
+    let asked = ready["members"].as_array().unwrap();
+    assert!(asked.iter().all(|member| member["custody"]["shards_missing"] == 0), "{ready}");
+    assert!(asked.iter().any(|member| member["custody"]["shards_here"] == 1), "{ready}");
 
     committee.stop_member(0);
     let fetched = committee.dac(&["fetch", &id, "--out", out]).succeeds().json();

@@ -3,10 +3,9 @@
 //! Keccak is tiny-keccak's, Poseidon light-poseidon's, trees are the recursion of RFC 6962 section 2.1, and
 //! Reed-Solomon is matrices over GF(2^8) with polynomial 0x11d.
 
-use ark_bn254::Fr;
 use bytes::Bytes;
 use dac_node_coding::Piece;
-use light_poseidon::{Poseidon, PoseidonBytesHasher};
+use fpga_hash_peers::{PoseidonBytesHasher, light_poseidon};
 use tiny_keccak::{Hasher, Keccak};
 
 type Digest = [u8; 32];
@@ -52,7 +51,7 @@ pub(crate) fn data_root(batch: &[u8]) -> Digest {
         bytes[1..][..group.len()].copy_from_slice(group);
         bytes
     };
-    let mut wide = Poseidon::<Fr>::new_circom(8).unwrap();
+    let mut wide = light_poseidon(8);
     let mut level: Vec<Digest> = batch.chunks(31).map(element).collect();
     loop {
         let parent = |children: &[Digest]| {
@@ -66,7 +65,7 @@ pub(crate) fn data_root(batch: &[u8]) -> Digest {
     }
     let mut length = [0; 32];
     length[24..].copy_from_slice(&(batch.len() as u64).to_be_bytes());
-    Poseidon::<Fr>::new_circom(2).unwrap().hash_bytes_be(&[&level[0], &length]).unwrap()
+    light_poseidon(2).hash_bytes_be(&[&level[0], &length]).unwrap()
 }
 
 /// Product in GF(2^8), bit by bit.

@@ -36,12 +36,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         pass(&shared).await;
         let ended = shared.clock.now().unix_seconds;
-        {
+        let contents = {
             let mut ledger = shared.heal.ledger.lock();
             ledger.scrub.passes += 1;
             ledger.scrub.last_pass_at = Some(ended);
-        }
-        tokio::time::sleep(shared.heal.config.scrub_pause.max(IDLE)).await;
+            ledger.scrub.contents_this_pass
+        };
+        // After a pass that found nothing, what comes first is read back soon.
+        let pause = if contents == 0 { IDLE } else { shared.heal.config.scrub_pause.max(IDLE) };
+        tokio::time::sleep(pause).await;
     }
 }
 

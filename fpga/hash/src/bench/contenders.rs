@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use fpga_hash_peers::{Fr, PoseidonHasher};
 use keccak_asm::Digest as _;
-use light_poseidon::PoseidonHasher;
 use tiny_keccak::Hasher as _;
 
 use crate::{FieldElement, Hasher};
@@ -37,9 +37,8 @@ impl Contender {
     }
 
     pub(super) fn light_poseidon(width: usize) -> Self {
-        let mut hasher = light_poseidon::Poseidon::<ark_bn254::Fr>::new_circom(width)
-            .expect("light-poseidon has up to 12 inputs");
-        let inputs: Vec<ark_bn254::Fr> = (0..width as u64).map(|i| ark_bn254::Fr::from(i + 1)).collect();
+        let mut hasher = fpga_hash_peers::light_poseidon(width);
+        let inputs: Vec<Fr> = (0..width as u64).map(|i| Fr::from(i + 1)).collect();
         let run = move || {
             black_box(hasher.hash(black_box(&inputs)).expect("as many inputs as promised"));
         };

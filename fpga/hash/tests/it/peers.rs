@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ff::{PrimeField, PrimeFieldRepr};
 use fpga_hash::{Digest, FieldElement, Hasher, software_by_name, software_names};
-use light_poseidon::{Poseidon, PoseidonBytesHasher};
+use fpga_hash_peers::{LightPoseidon, PoseidonBytesHasher};
 use tiny_keccak::{Hasher as _, Keccak};
 
 /// Every engine that this CPU runs.
@@ -44,8 +44,6 @@ pub(crate) fn random_elements(count: usize) -> Vec<FieldElement> {
     groups.as_chunks::<31>().0.iter().map(|group| FieldElement::from_bytes31(group) * spread).collect()
 }
 
-type LightPoseidon = Poseidon<ark_bn254::Fr>;
-
 thread_local! {
     static LIGHT: RefCell<HashMap<usize, LightPoseidon>> = RefCell::default();
 }
@@ -55,9 +53,8 @@ pub(crate) fn light_poseidon(inputs: &[FieldElement]) -> FieldElement {
     let bytes: Vec<[u8; 32]> = inputs.iter().map(|input| input.to_be_bytes()).collect();
     let slices: Vec<&[u8]> = bytes.iter().map(|bytes| bytes.as_slice()).collect();
     LIGHT.with_borrow_mut(|by_width| {
-        let hasher = by_width
-            .entry(inputs.len())
-            .or_insert_with(|| LightPoseidon::new_circom(inputs.len()).expect("a width light-poseidon has"));
+        let hasher =
+            by_width.entry(inputs.len()).or_insert_with(|| fpga_hash_peers::light_poseidon(inputs.len()));
         let digest = hasher.hash_bytes_be(&slices).expect("canonical inputs");
         FieldElement::from_be_bytes(&digest).expect("light-poseidon returns canonical digests")
     })
