@@ -23,6 +23,14 @@ impl Deadline {
     }
 }
 
+/// Runs a call that has a deadline of its own, far below a minute. One that never returns fails the test and does not hang it.
+#[cfg(test)]
+pub(crate) fn returning<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    let (returned, returns) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || returned.send(call()));
+    returns.recv_timeout(Duration::from_secs(60)).expect("the call returns")
+}
+
 #[expect(clippy::disallowed_methods, reason = "deadlines of device I/O are real time by nature")]
 fn now() -> Instant {
     Instant::now()

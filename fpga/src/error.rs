@@ -47,7 +47,7 @@ impl DeviceError {
     }
 }
 
-/// Why a device was detached, or why it was not attached.
+/// Why a device was detached, or why it was not attached; [`Fault::Late`] alone does neither.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -68,12 +68,15 @@ pub enum Fault {
         /// Of the bytes.
         found: u32,
     },
-    /// A reply that nobody waits for: a late one, or a second one.
+    /// A reply with the tag of no request in flight: a second one, or one from before a reset.
     #[error("a reply with tag {tag:#x} came, which no request in flight has")]
     UnexpectedReply {
         /// Its tag.
         tag: u64,
     },
+    /// An answer for a caller that had given up and hashed in software.
+    #[error("an answer came after its caller's deadline")]
+    Late,
     /// A reply to the right request with the wrong counts.
     #[error("a reply carries {found} items where {expected} were asked for")]
     WrongCounts {
@@ -129,6 +132,8 @@ pub enum FaultKind {
     CorruptPayload,
     /// A reply that nobody waits for.
     UnexpectedReply,
+    /// A good answer that came after its caller's deadline: dropped, and the device is kept.
+    Late,
     /// The device refused a good request.
     Refused,
     /// A digest is wrong.
@@ -139,7 +144,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unavailable,
         Self::TimedOut,
         Self::Closed,
@@ -148,6 +153,7 @@ impl FaultKind {
         Self::CorruptHeader,
         Self::CorruptPayload,
         Self::UnexpectedReply,
+        Self::Late,
         Self::Refused,
         Self::WrongDigest,
         Self::WrongDevice,
@@ -164,6 +170,7 @@ impl FaultKind {
             Self::CorruptHeader => "corrupt_header",
             Self::CorruptPayload => "corrupt_payload",
             Self::UnexpectedReply => "unexpected_reply",
+            Self::Late => "late",
             Self::Refused => "refused",
             Self::WrongDigest => "wrong_digest",
             Self::WrongDevice => "wrong_device",
@@ -183,6 +190,7 @@ impl Fault {
             Self::Header(_) | Self::WrongCounts { .. } => FaultKind::CorruptHeader,
             Self::PayloadChecksum { .. } => FaultKind::CorruptPayload,
             Self::UnexpectedReply { .. } => FaultKind::UnexpectedReply,
+            Self::Late => FaultKind::Late,
             Self::Refused { .. } => FaultKind::Refused,
             Self::WrongDigest => FaultKind::WrongDigest,
             Self::WrongDevice { .. } | Self::NotRefused { .. } => FaultKind::WrongDevice,

@@ -199,6 +199,7 @@ mod tests {
     use rustix::fs::{CWD, FileType, Mode};
 
     use super::*;
+    use crate::deadline::returning;
 
     /// Long for a file, short for a wait.
     const SHORT: Duration = Duration::from_millis(100);
@@ -260,13 +261,29 @@ mod tests {
         std::fs::remove_file(&pipe).unwrap();
         rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         // Opening it waits for somebody who writes, too.
-        let opened = Xdma::open_in(directory.path(), 3, SHORT);
+        let path = directory.path().to_owned();
+        let opened = returning(move || Xdma::open_in(&path, 3, SHORT));
         assert!(matches!(opened, Err(DeviceError::TimedOut { .. })), "{opened:?}");
         let _writer = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
         let mut xdma = Xdma::open_in(directory.path(), 3, LONG).unwrap();
-        let read = xdma.read_stream(&mut [0; 40], SHORT);
+        let (read, reset) = returning(move || (xdma.read_stream(&mut [0; 40], SHORT), xdma.reset(LONG)));
         assert!(matches!(read, Err(DeviceError::TimedOut { .. })), "{read:?}");
-        assert!(matches!(xdma.reset(LONG), Err(DeviceError::Closed { .. })));
+        assert!(matches!(reset, Err(DeviceError::Closed { .. })), "{reset:?}");
+    }
+
+    /// A driver whose writes never return: a pipe that is full.
+    #[test]
+    fn a_write_that_does_not_return_loses_the_card_and_not_the_caller() {
+        let (directory, xdma) = card(1 << 20, 0, &[]);
+        drop(xdma);
+        let pipe = directory.path().join("xdma3_h2c_0");
+        std::fs::remove_file(&pipe).unwrap();
+        rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        let mut xdma = Xdma::open_in(directory.path(), 3, LONG).unwrap();
+        // More than a pipe holds, in transfers that the register allows.
+        let written = returning(move || xdma.write_stream(&vec![0; 1 << 20], SHORT));
+        assert!(matches!(written, Err(DeviceError::TimedOut { .. })), "{written:?}");
     }
 
     #[test]

@@ -123,7 +123,10 @@ async fn a_committee_on_the_simulated_gateware_certifies_a_real_batch_with_its_d
     assert!(messages > 2_000.0 && bytes > 517_840.0 * 4.0, "{messages} messages, {bytes} bytes");
     let poseidon = [("seat", "0"), ("engine", "fpga"), ("function", "poseidon")];
     assert_eq!(metric(&text, "dac_hash_messages_total", &poseidon), 0.0, "the device has no Poseidon");
-    for line in text.lines().filter(|line| line.starts_with("dac_hash_device_faults_total")) {
+    // On a busy machine an answer may be late, which costs nothing but the device's share of the work.
+    let is_fault =
+        |line: &&str| line.starts_with("dac_hash_device_faults_total") && !line.contains("\"late\"");
+    for line in text.lines().filter(is_fault) {
         assert!(line.ends_with(" 0"), "{line}");
     }
     committee.process.kill().unwrap();

@@ -2,15 +2,20 @@
 //!
 //! Each core is synthesized alone for its area, and placed between registers (`keccak_measured.v`) for its clock, once for
 //! each seed. The top is placed once and packed. Clock figures are nextpnr's last `Max frequency` line, after routing.
+//! Another core can be measured in the same way and stands beside ours in the report ([`beside`]).
 
+mod beside;
+
+use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use fpga_cores::emit::{self, Design};
+use fpga_cores::emit;
 use serde_json::{Value, json};
 
 use crate::tools::{Tools, recorded, target_dir};
+pub(crate) use beside::Beside;
 
 /// A board: its chip, as nextpnr and its packer are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,23 +43,57 @@ struct Area {
     dp16kd: u64,
 }
 
+/// What yosys reads, and what it makes of it: `stem.json` and what is counted in it.
+#[derive(Debug, Clone, Copy)]
+struct Source<'a> {
+    stem: &'a str,
+    files: &'a [&'a str],
+    top: &'a str,
+}
+
+impl<'a> Source<'a> {
+    /// One file with the top of its name.
+    fn of(name: &'a &'a str) -> Self {
+        Self { stem: name, files: std::slice::from_ref(name), top: name }
+    }
+}
+
+/// A core alone and between registers.
+#[derive(Debug)]
+struct Measured {
+    area: Area,
+    /// In MHz, one for each seed.
+    clocks: Vec<f64>,
+}
+
+/// How much a core hashes at its median clock.
+#[derive(Debug, Clone, Copy)]
+struct Throughput {
+    gbit_per_s: f64,
+    gbit_per_s_per_klut4: f64,
+}
+
 /// Builds, prints and leaves `report.json` and the `.bit` file in `target/bitstream/ecp5-85f`.
-pub(crate) fn bitstream(board: Board, seeds: u32) -> anyhow::Result<()> {
+pub(crate) fn bitstream(board: Board, seeds: u32, other: &Beside) -> anyhow::Result<()> {
     let Board::Ecp5_85f = board;
     if seeds == 0 {
         bail!("--seeds must be at least 1");
     }
+    other.check()?;
     let tools = Tools::install()?;
     let dir = target_dir().join("bitstream/ecp5-85f");
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let top = top(&tools, &dir)?;
     let keccak = keccak(&tools, &dir, seeds)?;
-    let report = json!({
+    let mut report = json!({
         "board": "ecp5-85f",
         "tools": ["synth_ecp5 -nowidelut", "nextpnr-ecp5 --85k --speed 6 --package CABGA756", "ecppack"],
         "cores": { "keccak": keccak },
         "top": top,
     });
+    if let Some(beside) = beside::measure(&tools, &dir, seeds, other)? {
+        report["beside"] = beside;
+    }
     let path = dir.join("report.json");
     std::fs::write(&path, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -66,29 +105,59 @@ pub(crate) fn bitstream(board: Board, seeds: u32) -> anyhow::Result<()> {
 fn keccak(tools: &Tools, dir: &Path, seeds: u32) -> anyhow::Result<Value> {
     let core = emit::keccak_core()?;
     core.write(dir)?;
-    let area = synthesize(tools, dir, &core, &[])?;
-    let measured = emit::keccak_measured();
-    measured.write(dir)?;
-    synthesize(tools, dir, &measured, &[core.name])?;
-    let mut clocks = Vec::new();
-    for seed in 1..=seeds {
-        let mhz = place(tools, dir, measured.name, CORE_TARGET_MHZ, seed)?;
-        println!("keccak, seed {seed}: {mhz:.2} MHz");
-        clocks.push(mhz);
+    let area = synthesize(tools, dir, &Source::of(&core.name))?;
+    let around = emit::keccak_measured();
+    around.write(dir)?;
+    let around = Source { stem: around.name, files: &[core.name, around.name], top: around.name };
+    let measured = Measured { area, clocks: clocks(tools, dir, "keccak", &around, seeds)? };
+    let throughput = measured.throughput(RATE_BITS, CLOCKS_PER_BLOCK)?;
+    println!("keccak: {}", measured.line(throughput, RATE_BITS));
+    Ok(measured.value(throughput))
+}
+
+/// Synthesizes a core between registers and places it once for each seed.
+fn clocks(tools: &Tools, dir: &Path, name: &str, around: &Source, seeds: u32) -> anyhow::Result<Vec<f64>> {
+    synthesize(tools, dir, around)?;
+    let placed = |seed| {
+        let mhz = place(tools, dir, around.stem, CORE_TARGET_MHZ, seed)?;
+        println!("{name}, seed {seed}: {mhz:.2} MHz");
+        Ok(mhz)
+    };
+    (1..=seeds).map(placed).collect()
+}
+
+impl Measured {
+    /// At the median clock, with a block of `rate_bits` every so many clocks.
+    fn throughput(&self, rate_bits: f64, clocks_per_block: f64) -> anyhow::Result<Throughput> {
+        let gbit_per_s = rate_bits / clocks_per_block * median(&self.clocks) / 1e3;
+        let klut4 = f64::from(u32::try_from(self.area.lut4)?) / 1e3;
+        Ok(Throughput { gbit_per_s, gbit_per_s_per_klut4: gbit_per_s / klut4 })
     }
-    let median = median(&clocks);
-    let minimum = clocks.iter().copied().fold(f64::INFINITY, f64::min);
-    let gbit_per_s = RATE_BITS / CLOCKS_PER_BLOCK * median / 1e3;
-    let per_klut4 = gbit_per_s / (f64::from(u32::try_from(area.lut4)?) / 1e3);
-    println!(
-        "keccak: {} LUT4, {} FF, {} MULT18X18D, {} DP16KD, minimum {minimum:.1} MHz, median {median:.1} MHz, \
-         {gbit_per_s:.2} Gbit/s at rate 1088, {per_klut4:.2} Gbit/s per thousand LUT4",
-        area.lut4, area.ff, area.mult18x18d, area.dp16kd
-    );
-    let mut value = area_and_clock(area, &clocks);
-    value["gbit_per_s"] = json!(gbit_per_s);
-    value["gbit_per_s_per_klut4"] = json!(per_klut4);
-    Ok(value)
+
+    fn line(&self, throughput: Throughput, rate_bits: f64) -> String {
+        let minimum = self.clocks.iter().copied().fold(f64::INFINITY, f64::min);
+        let median = median(&self.clocks);
+        let Throughput { gbit_per_s, gbit_per_s_per_klut4 } = throughput;
+        format!(
+            "{}, minimum {minimum:.1} MHz, median {median:.1} MHz, {gbit_per_s:.2} Gbit/s at rate {rate_bits}, \
+             {gbit_per_s_per_klut4:.2} Gbit/s per thousand LUT4",
+            self.area
+        )
+    }
+
+    fn value(&self, throughput: Throughput) -> Value {
+        let mut value = area_and_clock(self.area, &self.clocks);
+        value["gbit_per_s"] = json!(throughput.gbit_per_s);
+        value["gbit_per_s_per_klut4"] = json!(throughput.gbit_per_s_per_klut4);
+        value
+    }
+}
+
+impl fmt::Display for Area {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lut4, ff, mult18x18d, dp16kd } = self;
+        write!(formatter, "{lut4} LUT4, {ff} FF, {mult18x18d} MULT18X18D, {dp16kd} DP16KD")
+    }
 }
 
 /// The top: one placement, one loadable file.
@@ -97,7 +166,7 @@ fn top(tools: &Tools, dir: &Path) -> anyhow::Result<Value> {
     let begun = Instant::now();
     let design = emit::accelerator()?;
     design.write(dir)?;
-    let area = synthesize(tools, dir, &design, &[])?;
+    let area = synthesize(tools, dir, &Source::of(&design.name))?;
     let mhz = place(tools, dir, design.name, TOP_TARGET_MHZ, 1)?;
     let (config, bit) = (format!("{}.config", design.name), format!("{}.bit", design.name));
     let mut pack = tools.command("yowasp-ecppack");
@@ -108,10 +177,7 @@ fn top(tools: &Tools, dir: &Path) -> anyhow::Result<Value> {
         bail!("ecppack made no {bit}: {log}");
     }
     let build_s = begun.elapsed().as_secs_f64();
-    println!(
-        "top: {} LUT4, {} FF, {} MULT18X18D, {} DP16KD, {mhz:.1} MHz, {bit} of {bytes} bytes in {build_s:.0} s",
-        area.lut4, area.ff, area.mult18x18d, area.dp16kd
-    );
+    println!("top: {area}, {mhz:.1} MHz, {bit} of {bytes} bytes in {build_s:.0} s");
     let mut value = area_and_clock(area, &[mhz]);
     value["bitstream"] = json!(bit);
     value["build_s"] = json!(build_s);
@@ -125,19 +191,20 @@ fn area_and_clock(area: Area, clocks: &[f64]) -> Value {
     })
 }
 
-/// Netlist and area of a design; `others` are designs in `dir` that it uses.
-fn synthesize(tools: &Tools, dir: &Path, design: &Design, others: &[&str]) -> anyhow::Result<Area> {
-    let name = design.name;
-    let files: String = others.iter().chain([&name]).map(|file| format!(" {file}.v")).collect();
+/// Netlist and area of a design.
+fn synthesize(tools: &Tools, dir: &Path, source: &Source) -> anyhow::Result<Area> {
+    let Source { stem, files, top } = source;
+    let files: String = files.iter().map(|file| format!(" {file}.v")).collect();
     let script = format!(
-        "read_verilog{files}; synth_ecp5 -nowidelut -top {name} -json {name}.json; tee -o {name}.stat.json stat -json"
+        "read_verilog{files}; synth_ecp5 -nowidelut -top {top} -json {stem}.json; tee -o {stem}.stat.json stat -json"
     );
-    tools.yosys(dir, &script, &format!("{name}.yosys.log"))?;
-    let path = dir.join(format!("{name}.stat.json"));
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let stat: Value =
-        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
-    area_of(&stat)
+    tools.yosys(dir, &script, &format!("{stem}.yosys.log"))?;
+    area_of(&json_in(&dir.join(format!("{stem}.stat.json")))?)
+}
+
+fn json_in(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
 }
 
 /// Cells in yosys' statistics. A carry cell takes two tables.

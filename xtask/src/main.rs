@@ -82,6 +82,8 @@ enum Task {
         /// Placements of each core; the report holds every clock and their median
         #[arg(long, default_value_t = 5)]
         seeds: u32,
+        #[command(flatten)]
+        beside: bitstream::Beside,
     },
     /// Proofs about the emitted Verilog: Keccak round, streams, traps of the language; part of a nightly run
     Formal,
@@ -119,7 +121,7 @@ fn main() -> anyhow::Result<()> {
         Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
         Task::Rtl { vivado } => rtl::rtl(vivado),
-        Task::Bitstream { board, seeds } => bitstream::bitstream(board, seeds),
+        Task::Bitstream { board, seeds, beside } => bitstream::bitstream(board, seeds, &beside),
         Task::Formal => formal::formal(),
     }
 }

@@ -8,8 +8,9 @@ use crate::{Fault, FaultKind};
 pub(super) struct FaultCounters([AtomicU64; FaultKind::ALL.len()]);
 
 impl FaultCounters {
-    pub(super) fn count(&self, fault: &Fault) {
-        self.0[fault.kind() as usize].fetch_add(1, Ordering::SeqCst);
+    /// Counts a fault; gives how many of its kind were before it.
+    pub(super) fn count(&self, fault: &Fault) -> u64 {
+        self.0[fault.kind() as usize].fetch_add(1, Ordering::SeqCst)
     }
 
     pub(super) fn snapshot(&self) -> [(FaultKind, u64); FaultKind::ALL.len()] {

@@ -151,25 +151,27 @@ impl<D: Device> Session<D> {
         Ok(self.device.write_stream(&self.packet, deadline.timeout())?)
     }
 
-    /// Waits for one reply and hands its digests out.
+    /// Waits for one reply and hands its digests out. Says how many of its requests were answered too late: their callers
+    /// have gone at their deadline.
     ///
     /// # Errors
     /// [`Fault`]: the session is over, the requests in flight are dropped with it.
-    pub(super) fn receive(&mut self) -> Result<(), Fault> {
+    pub(super) fn receive(&mut self) -> Result<usize, Fault> {
         self.receive_before(Deadline::after(self.timeout))
     }
 
-    fn receive_before(&mut self, deadline: Deadline) -> Result<(), Fault> {
+    fn receive_before(&mut self, deadline: Deadline) -> Result<usize, Fault> {
         let (packet, payload) = self.reply(deadline)?;
         let (mut digests, _) = payload.as_chunks::<32>();
+        let mut late = 0;
         for request in packet.requests {
             let (own, rest) = digests.split_at(usize::try_from(request.item_count).unwrap_or(usize::MAX));
             digests = rest;
-            // A caller that is gone needs no answer.
-            let _gone = request.answer.send(Answer { digests: own.to_vec(), attachment: self.attachment });
+            let answer = Answer { digests: own.to_vec(), attachment: self.attachment };
+            late += usize::from(request.answer.send(answer).is_err());
         }
         self.answered += 1;
-        Ok(())
+        Ok(late)
     }
 
     /// The next reply, checked in everything but its digests.

@@ -8,7 +8,7 @@ use super::request::{Command, Request};
 use super::session::Session;
 use super::{AcceleratorConfig, Attached, Shared};
 use crate::deadline::Deadline;
-use crate::{Connect, Fault};
+use crate::{Connect, Fault, FaultKind};
 
 /// After this many answers a device counts as healthy, and its next fault is the first again.
 const HEALTHY_AFTER_ANSWERS: u64 = 256;
@@ -100,6 +100,18 @@ impl<C: Connect> Worker<C> {
         tracing::warn!(connect = ?self.connect, kind, %fault, "hash device detached; hashing in software");
     }
 
+    /// A good answer that nobody waits for any more. Each is counted, the first is reported.
+    fn late(&self) {
+        if self.shared.faults.count(&Fault::Late) == 0 {
+            let (connect, kind) = (&self.connect, FaultKind::Late.label());
+            tracing::warn!(
+                ?connect,
+                kind,
+                "the hash device answers too late; what it is late with is hashed in software"
+            );
+        }
+    }
+
     /// Lets callers in.
     fn open(&self, session: &Session<C::Device>, number: u64) {
         let mut attached = self.shared.attached.write().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +156,9 @@ impl<C: Connect> Worker<C> {
             session.send(packet)?;
         }
         if !session.is_idle() {
-            session.receive()?;
+            for _ in 0..session.receive()? {
+                self.late();
+            }
         } else if waiting.is_none() {
             *waiting = Some(self.next()?);
         }

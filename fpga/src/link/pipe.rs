@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
@@ -32,20 +32,32 @@ impl Pipe {
     /// the name up in its own time before that.
     ///
     /// # Errors
-    /// [`DeviceError::Io`].
+    /// [`DeviceError::Io`]; [`DeviceError::TimedOut`] when nobody answers.
     pub fn tcp(place: &str, timeout: Duration) -> Result<Self, DeviceError> {
-        let operation = "connect";
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let addresses = place.to_socket_addrs().map_err(DeviceError::io("resolve"))?;
-        let deadline = Deadline::after(timeout);
+        Self::tcp_to(addresses, Deadline::after(timeout))
+    }
+
+    /// Connects to the first address that takes the connection.
+    pub(super) fn tcp_to(
+        addresses: impl Iterator<Item = SocketAddr>,
+        deadline: Deadline,
+    ) -> Result<Self, DeviceError> {
+        let operation = "connect";
+        let timed_out = DeviceError::TimedOut { operation, done: 0, wanted: 0 };
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
-            let Some(left) = deadline.left() else { break };
+            let Some(left) = deadline.left() else { return Err(timed_out) };
             match TcpStream::connect_timeout(&address, left) {
                 Ok(stream) => return Self::of_tcp(stream).map_err(DeviceError::io(operation)),
                 Err(error) => last = error,
             }
         }
-        Err(DeviceError::Io { operation, source: last })
+        if last.kind() == io::ErrorKind::TimedOut {
+            Err(timed_out)
+        } else {
+            Err(DeviceError::io(operation)(last))
+        }
     }
 
     /// Takes an open connection.

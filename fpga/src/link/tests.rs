@@ -1,15 +1,22 @@
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use super::*;
+use crate::deadline::{Deadline, returning};
 use crate::device::{FaultPlan, FaultyDevice, InProcess, Injected};
 use crate::packet::{Header, Opcode, checksum};
 use crate::registers::{ERRORS, ID, ID_VALUE, SELF_TEST};
-use crate::{Device, DeviceError, DeviceName, Endpoint, Model};
+use crate::{Connect, Device, DeviceError, DeviceName, Endpoint, Model};
 
+/// Long for a machine, short for a test.
+const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(10);
 
 fn any_frame() -> impl Strategy<Value = Frame> {
@@ -189,7 +196,7 @@ fn a_reset_reaches_a_device_that_takes_nothing_any_more() {
     let server = std::thread::spawn(move || serve(&Pipe::of_unix(device).unwrap(), &mut hung).unwrap());
     let mut link = Link::new(Pipe::of_unix(host).unwrap());
     link.write_stream(&vec![1; 1 << 20], LONG).unwrap();
-    let waited = link.reg_read(ID, Duration::from_millis(5));
+    let (waited, mut link) = returning(move || (link.reg_read(ID, Duration::from_millis(5)), link));
     assert!(matches!(waited, Err(DeviceError::TimedOut { .. })), "{waited:?}");
     link.reset(LONG).unwrap();
     loopback(&mut link, 1);
@@ -221,7 +228,9 @@ fn a_host_that_asks_and_never_reads_is_not_answered_for_ever() {
         Frame::Read { address: 0, value: 0 }.encode(false, &mut reads);
     }
     // Queue, output and sockets hold a few MiB together.
-    let refused = (0..256).find_map(|_| link.try_disturb(&reads, Duration::from_secs(2)).err());
+    let (refused, link) = returning(move || {
+        ((0..256).find_map(|_| link.try_disturb(&reads, Duration::from_secs(2)).err()), link)
+    });
     assert!(matches!(refused, Some(DeviceError::TimedOut { .. })), "16 MiB of questions were taken");
     drop(link);
     server.join().unwrap();
@@ -266,15 +275,59 @@ fn a_listener_that_takes_nobody_costs_a_timeout() {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
     rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
     rustix::net::listen(&socket, 0).unwrap();
+    let refused = returning(move || refused(|| Pipe::unix(&path, SHORT)));
+    assert!(matches!(refused, Some(DeviceError::TimedOut { .. })), "{refused:?}");
+}
+
+/// Connects until the listener's queue is full; what the next connection was told.
+fn refused(connect: impl Fn() -> Result<Pipe, DeviceError>) -> Option<DeviceError> {
     let mut waiting = Vec::new();
-    let refused = (0..100).find_map(|_| match Pipe::unix(&path, Duration::from_millis(5)) {
+    (0..100).find_map(|_| match connect() {
         Ok(pipe) => {
             waiting.push(pipe);
             None
         }
         Err(error) => Some(error),
+    })
+}
+
+/// The host of a listener that is never asked for its connections, and the connections that fill its queue.
+fn host_that_takes_nobody() -> (OwnedFd, SocketAddr, Vec<TcpStream>) {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let address = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    let waiting = (0..100).map_while(connect).collect();
+    (socket, address, waiting)
+}
+
+#[test]
+fn a_host_that_does_not_answer_costs_a_timeout() {
+    let (_socket, address, _waiting) = host_that_takes_nobody();
+    let refused = returning(move || Pipe::tcp(&address.to_string(), SHORT).unwrap_err());
+    assert!(matches!(refused, DeviceError::TimedOut { .. }), "{refused:?}");
+    // As an operator names it.
+    let mut name: DeviceName = format!("tcp:{address}").parse().unwrap();
+    let refused = returning(move || name.connect(SHORT).unwrap_err());
+    assert!(matches!(refused, DeviceError::TimedOut { .. }), "{refused:?}");
+}
+
+#[test]
+fn a_name_with_many_addresses_has_one_deadline_for_all() {
+    let (_socket, address, _waiting) = host_that_takes_nobody();
+    let tried = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tried);
+    let addresses = std::iter::repeat_n(address, 50).inspect(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
     });
-    assert!(matches!(refused, Some(DeviceError::TimedOut { .. })), "{refused:?}");
+    let refused = returning(move || Pipe::tcp_to(addresses, Deadline::after(SHORT)).unwrap_err());
+    assert!(matches!(refused, DeviceError::TimedOut { .. }), "{refused:?}");
+    // The first takes all the time; the second finds none left.
+    assert!((1..=2).contains(&tried.load(Ordering::SeqCst)), "{tried:?} addresses were tried");
+    let closed = SocketAddr::from(([127, 0, 0, 1], 1));
+    let refused = Pipe::tcp_to([closed].into_iter(), Deadline::after(LONG)).unwrap_err();
+    assert!(matches!(refused, DeviceError::Io { .. }), "{refused:?}");
 }
 
 #[test]
@@ -293,7 +346,7 @@ fn what_was_sent_before_a_reset_is_not_read_after_it() {
 fn waits_end_at_their_deadline_and_a_closed_pipe_is_closed() {
     let (mut link, _server) = served();
     link.reset(LONG).unwrap();
-    let waited = link.read_stream(&mut [0; 64], Duration::from_millis(5));
+    let waited = returning(move || link.read_stream(&mut [0; 64], Duration::from_millis(5)));
     assert!(matches!(waited, Err(DeviceError::TimedOut { done: 0, wanted: 64, .. })), "{waited:?}");
     let (host, device) = UnixStream::pair().unwrap();
     drop(device);
@@ -363,7 +416,8 @@ fn a_late_reply_on_a_socket_times_out_and_comes_behind_the_reset() {
     let header = Header::request(Opcode::Loopback, 0, 77, 1, 0).encode();
     link.write_stream(&header, LONG).unwrap();
     let mut reply = [0; 64];
-    let waited = link.read_stream(&mut reply, Duration::from_millis(5));
+    let (waited, mut link) =
+        returning(move || (link.read_stream(&mut [0; 64], Duration::from_millis(5)), link));
     assert!(matches!(waited, Err(DeviceError::TimedOut { .. })), "{waited:?}");
     link.reset(LONG).unwrap();
     link.read_stream(&mut reply, LONG).unwrap();

@@ -130,17 +130,33 @@ fn random_messages(random: &mut ChaCha8Rng, count: usize, blocks_max: usize) -> 
     messages
 }
 
+/// As many messages in this simulation as `rtl-sim` gives to the Verilated design, both against software.
 #[test]
 fn hashes_like_software_under_random_stalls() {
-    for seed in 0..4_u64 {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let messages = random_messages(&mut random, 24, 20);
-        let mut bench = Bench::new(messages.clone());
-        let (offer, take) = [(1.0, 1.0), (0.5, 0.5), (0.9, 0.05), (0.3, 0.9)][usize::try_from(seed).unwrap()];
-        let (mut source, mut sink) = (random.clone(), random);
-        bench.run(messages.len(), || source.random_bool(offer), || sink.random_bool(take));
-        assert_eq!(bench.in_order(), expected(&messages), "seed {seed}");
+    let parts = [(1, (1.0, 1.0)), (2, (0.6, 0.5)), (3, (0.9, 0.05)), (4, (0.8, 0.9))].map(|(seed, flow)| {
+        std::thread::spawn(move || {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut bench = Bench::new(vec![]);
+            (0..25).for_each(|_| hash_and_reset_in_the_middle(&mut bench, &mut random, flow));
+        })
+    });
+    for part in parts {
+        part.join().unwrap();
     }
+}
+
+/// Hashes a hundred messages, then begins with others and resets; `flow` is how often a beat is offered, and one taken.
+fn hash_and_reset_in_the_middle(bench: &mut Bench, random: &mut ChaCha8Rng, flow: (f64, f64)) {
+    let messages = random_messages(random, 100, 20);
+    bench.turns = Turns::new(messages.clone());
+    let (mut source, mut sink) = (random.clone(), ChaCha8Rng::seed_from_u64(random.random()));
+    bench.run(messages.len(), || source.random_bool(flow.0), || sink.random_bool(flow.1));
+    assert_eq!(bench.in_order(), expected(&messages), "{flow:?}");
+    bench.turns = Turns::new(random_messages(random, 5, 20));
+    for _ in 0..random.random_range(1..2_000) {
+        bench.clock(source.random_bool(flow.0), sink.random_bool(flow.1));
+    }
+    bench.reset();
 }
 
 #[test]

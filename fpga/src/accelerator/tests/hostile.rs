@@ -1,6 +1,7 @@
 //! Devices that pass for good ones unless somebody looks.
 
 use super::*;
+use crate::deadline::returning;
 use crate::packet::{HEADER_BYTES, Header};
 
 /// What a [`Bent`] device does otherwise than the model inside.
@@ -74,18 +75,22 @@ fn a_call_ends_at_its_deadline_even_when_the_devices_thread_does_not() {
     let reads = Arc::new(Mutex::new(u32::MAX));
     let bend = Bend::Stuck(Arc::clone(&reads), Arc::clone(&end));
     let brief = AcceleratorConfig { timeout: Duration::from_millis(50), ..config() };
-    let accelerator = Accelerator::start(Bending(Models::keccak(), bend), brief).unwrap();
+    let accelerator = Arc::new(Accelerator::start(Bending(Models::keccak(), bend), brief).unwrap());
     wait_for(&accelerator, |status| status.is_attached);
     *reads.lock().unwrap() = 0;
-    let (returned, returns) = sync_channel(1);
-    std::thread::spawn(move || {
+    let caller = Arc::clone(&accelerator);
+    let by_device = returning(move || {
         // Many packets: the deadline is the call's, not each packet's.
-        level(&accelerator, 32 * 40, 1);
-        returned.send(accelerator.work().keccak_hashes).unwrap();
+        level(&caller, 32 * 40, 1);
+        caller.work().keccak_hashes
     });
-    // Much longer than the deadline, so that only a call that never returns fails.
-    assert_eq!(returns.recv_timeout(Duration::from_secs(60)), Ok(0), "all in software");
+    assert_eq!(by_device, 0, "all in software");
+    assert_eq!(accelerator.status().faults_of(FaultKind::Late), 0, "nothing has come");
     drop(held);
+    // The answers come now, good and too late: dropped, counted each, and no reason to detach.
+    let status = wait_for(&accelerator, |status| status.faults_of(FaultKind::Late) == 40);
+    assert!(status.is_attached && status.attachments == 1 && status.fault_count() == 40, "{status:?}");
+    assert_eq!(accelerator.work().keccak_hashes, 0);
 }
 
 #[test]
@@ -136,4 +141,31 @@ fn a_device_that_answers_what_it_cannot_know_is_not_attached() {
     let accelerator = Accelerator::start(Bending(Models::keccak(), Bend::Obliging), config()).unwrap();
     let status = wait_for(&accelerator, |status| status.faults_of(FaultKind::WrongDevice) > 1);
     assert_eq!(status.attachments, 0);
+}
+
+#[test]
+fn one_fault_in_the_middle_of_work_is_counted_once_and_costs_one_attachment() {
+    for injected in Injected::ALL {
+        let plan = Arc::new(FaultPlan::limited(5, 1, &[injected], 1));
+        let every = AcceleratorConfig { recheck_one_in: 1, ..config() };
+        let connect = FaultyConnect::new(Models::keccak(), plan.clone());
+        let accelerator = Accelerator::start(connect, every).unwrap();
+        level(&accelerator, 100, 1);
+        plan.start();
+        level(&accelerator, 100, 2);
+        // A second answer to the last request would be noticed when the next one is waited for.
+        level(&accelerator, 100, 3);
+        let status = wait_for(&accelerator, |status| status.is_attached && status.attachments == 2);
+        assert_eq!(plan.injected(), 1);
+        assert_eq!(status.faults_of(counted_as(injected)), 1, "{injected:?}: {status:?}");
+        // What came too late meets the next self-test, which did not ask for it.
+        let unasked = u64::from(injected == Injected::Late);
+        assert_eq!(status.fault_count(), 1 + unasked, "{injected:?}: {status:?}");
+        if injected == Injected::Late {
+            assert_eq!(status.faults_of(FaultKind::UnexpectedReply), 1, "{status:?}");
+        }
+        let before = accelerator.work().keccak_hashes;
+        level(&accelerator, 100, 4);
+        assert_eq!(accelerator.work().keccak_hashes - before, 100, "{injected:?}: it works again");
+    }
 }
