@@ -26,8 +26,11 @@ fn stale_members(cluster: &Cluster, batch_id: &attest::BatchId) -> usize {
 
 /// How many members have signed anything.
 fn signatures(cluster: &Cluster) -> usize {
-    let signed = |note: &Note| matches!(note, Note::Stage { stage: "signed", .. });
-    cluster.log.notes.iter().filter(|(_, note)| signed(note)).count()
+    cluster.log.notes.iter().filter(|(_, note)| is_signed(note)).count()
+}
+
+fn is_signed(note: &Note) -> bool {
+    matches!(note, Note::Stage { stage: "signed", .. })
 }
 
 #[test]
@@ -118,6 +121,29 @@ fn what_waits_for_a_term_that_does_not_begin_is_refused() {
         assert_eq!(signatures(&cluster), 1);
         let batch_id = *cluster.log.answers[&ticket].as_ref().unwrap();
         assert_eq!(stale_members(&cluster, &batch_id), 3, "cancelled: {cancelled}");
+        cluster.assert_at_rest();
+    }
+}
+
+/// Wherever a batch is when the beginning is taken back, nobody signs it who had not heard that the epoch had begun.
+#[test]
+fn nothing_is_signed_when_the_beginning_is_taken_back() {
+    for steps in (0..200).step_by(7) {
+        let mut cluster = Cluster::new((4, 2, 3), 6);
+        for seat in 1..4 {
+            cluster.happens(seat, Event::Term(Term::Beginning));
+        }
+        cluster.submit(0, &Request::random(6, 50_000));
+        for _ in 0..steps {
+            cluster.step();
+        }
+        for seat in 1..4 {
+            cluster.happens(seat, Event::Term(closed()));
+        }
+        cluster.settle();
+        let signers: Vec<u16> =
+            cluster.log.notes.iter().filter(|(_, note)| is_signed(note)).map(|(seat, _)| *seat).collect();
+        assert!(signers.iter().all(|seat| *seat == 0), "taken back after {steps} steps: {signers:?} signed");
         cluster.assert_at_rest();
     }
 }
