@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use attest::{Address, Domain, Epoch, Member, RollupId, SecretKey, SignatureBytes, Thresholds};
 
+use super::follower::Checkpoint;
 use super::simulated::SimulatedChain;
 use super::*;
 
@@ -223,6 +224,10 @@ async fn a_reorg_in_the_middle_of_a_step_mixes_no_chains() {
         if let Err(error) = &first {
             assert!(matches!(error, Error::Moved { .. }), "{error}");
             assert_eq!(follower.checkpoint(), None);
+        }
+        if let Some(Checkpoint { block, view }) = follower.checkpoint() {
+            let is_new = chain.block(block.number).await.unwrap() == Some(*block);
+            assert_eq!(view.members().len(), if is_new { 1 } else { 2 }, "reorg after {requests} requests");
         }
         for _ in 0..2 {
             follower.poll(&chain, Duration::ZERO).await.unwrap();
