@@ -8,6 +8,8 @@ import { ICommitteeRegistry } from "../src/interfaces/ICommitteeRegistry.sol";
 import { Bitmap } from "../src/libraries/Bitmap.sol";
 import { Committees } from "./utils/Committees.sol";
 
+/// Each run makes a committee, and some burn all gas in a precompile: a tenth of the others' runs.
+/// forge-config: nightly.fuzz.runs = 2000
 contract CertificateVerifierTest is Committees {
     uint256 private constant FIRST = 1000;
     string private constant CERTIFICATES = "../tests/vectors/certificate.json";

@@ -6,6 +6,8 @@ import { ICommitteeRegistry } from "../src/interfaces/ICommitteeRegistry.sol";
 import { Committees } from "./utils/Committees.sol";
 import { Signer } from "./utils/Signer.sol";
 
+/// Each run makes a committee, and some burn all gas in a precompile: a tenth of the others' runs.
+/// forge-config: nightly.fuzz.runs = 2000
 contract CommitteeRegistryTest is Committees {
     /// Where the registry keeps its members: forge inspect CommitteeRegistry storage.
     uint256 private constant MEMBERS_SLOT = 4;

@@ -3,7 +3,12 @@
 //! Promise: nothing needs a restart. An epoch in which the member has a seat is joined when it is announced, begun when
 //! it is active on a confirmed block, and left when it is released: until then it is served. No new batch begins under
 //! an epoch that is over, on whatever chain a provider showed; one that began inside is finished. While L1 cannot be
-//! read everything goes on for as long as the last view may be trusted ([`crate::settlement::Standing`]).
+//! read everything goes on for as long as the last view may be trusted ([`crate::settlement::Standing`]); after a restart
+//! without L1 what was signed is served, and nothing begins.
+//!
+//! Clocks: when an epoch begins and ends is a question of L1 time alone, so a member whose calendar is minutes ahead of
+//! L1's, or behind, attests under the same epochs as the others. Its calendar decides what it always does: whether a
+//! submission's deadline is over and its retention is not too long. Who submits leaves room for that in both.
 //!
 //! Terms: a *duty* is an epoch that still counts, with this member's seat in it; the *roster* is the nodes that serve the
 //! duties, one for each, over one store and one network edge.
@@ -299,9 +304,16 @@ impl<S: Settlement> Following<S> {
         until.map_or(pause, |until| pause.min(until))
     }
 
+    /// L1 time for what is to be served: after a restart, while no provider answers, that of the last block known. It is
+    /// early, so nothing is let go too soon; what may begin is another question ([`Follower::standing`]).
+    fn serving_time(&self, now: Duration) -> Option<u64> {
+        let last = self.follower.checkpoint()?;
+        Some(self.follower.l1_time(now).unwrap_or(last.block.timestamp))
+    }
+
     /// Whether the view has an epoch that the duties do not: it was read in several steps.
     fn lacks_epochs(&self, now: Duration) -> bool {
-        let (Some(last), Some(time)) = (self.follower.checkpoint(), self.follower.l1_time(now)) else {
+        let (Some(last), Some(time)) = (self.follower.checkpoint(), self.serving_time(now)) else {
             return false;
         };
         let live = duty::live_epochs(&last.view, time, self.registry.retention_seconds_max);
@@ -310,9 +322,10 @@ impl<S: Settlement> Following<S> {
 
     /// Compares the duties with the view, and the roster with the duties.
     async fn review(&mut self, now: Duration) {
-        let (Some(last), Some(time)) = (self.follower.checkpoint(), self.follower.l1_time(now)) else {
+        let (Some(last), Some(time)) = (self.follower.checkpoint(), self.serving_time(now)) else {
             return;
         };
+        let begun = last.view.epoch_at(time);
         let (view, registry, key) = (last.view.clone(), self.registry, self.key);
         let rollups = duty::rollups(&view);
         let live = duty::live_epochs(&view, time, registry.retention_seconds_max);
@@ -323,7 +336,7 @@ impl<S: Settlement> Following<S> {
             Err(error) => return tracing::error!(%error, "the committees of L1 could not be checked"),
         }
         self.reviewed = Some(now);
-        self.roster.follow(&self.duties, &rollups).await;
+        self.roster.follow(&self.duties, &rollups, begun).await;
     }
 
     /// Tells nodes and API where L1 stands.

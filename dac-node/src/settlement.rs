@@ -6,15 +6,16 @@
 //!
 //! Terms: a *change* is one event of the registry; the *view* is what all changes up to one block add up to; a
 //! *checkpoint* is a view kept to go back to; *L1 time* is the timestamp of L1's blocks, carried on by the monotonic clock
-//! between them. The node's own calendar plays no part: it may be wrong.
+//! between them ([`follower`]). The node's own calendar plays no part: it may be wrong.
 //!
 //! Why a view may be old: the registry announces an epoch with a delay. A view that is younger than the delay knows
 //! every epoch that can be active, so a provider that is away for minutes, or hours, stops nobody. See [`Standing`].
 //!
-//! Files: [`view`] (what changes add up to), [`follower`] (polling, reorgs, checkpoints), [`ethereum`] (JSON-RPC),
+//! Files: [`view`] (what changes add up to), [`follower`] (polling, reorgs, checkpoints), [`ethereum`] (JSON-RPC, with `bounded.rs`),
 //! [`simulated`] (a chain with reorgs and failures, for tests). Left out on purpose: sending transactions; see
 //! [`operator`], which the command line uses and a node never does.
 
+mod bounded;
 pub mod ethereum;
 pub mod follower;
 pub mod operator;
@@ -152,6 +153,14 @@ pub enum Error {
         /// Where.
         number: u64,
     },
+    /// The provider does not have a block that was confirmed before: it is not in step. Try again, or ask another.
+    #[error("the provider has blocks up to {found}, {known} was confirmed before")]
+    Behind {
+        /// Its newest block, or the last that it may have.
+        found: u64,
+        /// The newest block whose changes are known.
+        known: u64,
+    },
     /// An event that the registry cannot have emitted: the provider lies, or the address is another contract.
     #[error("an event of the registry makes no sense: {0}")]
     Malformed(String),
@@ -176,4 +185,7 @@ pub trait Settlement: Send + Sync {
     /// # Errors
     /// As [`head`](Self::head), and [`Error::Malformed`].
     fn changes(&self, from: u64, to: u64) -> impl Future<Output = Result<Vec<Change>, Error>> + Send;
+
+    /// What the present provider says is of no use: asks another one first from now on, if there is one.
+    fn next_provider(&self);
 }

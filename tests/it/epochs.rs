@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use attest::{Certificate, Thresholds};
 use bytes::Bytes;
-use dac_node::settlement::{Change, Standing};
+use dac_node::settlement::{Change, Contact, Standing};
 use e2e::onchain::{Onchain, RETENTION};
 use e2e::{Times, noise};
 
@@ -164,6 +164,10 @@ async fn no_epoch_is_attested_under_before_it_is_confirmed() {
     onchain.restart_member(2).await;
     let refused = onchain.rollup.submit(&onchain.api(2), &noise(2, 10_000), times(&onchain)).await;
     refused.problem(409, "stale_epoch");
+    // What it signed it serves, with L1 or without.
+    let (api, id) = (onchain.api(2), certificate.batch_id());
+    onchain.until(2, |epochs| epochs.nodes.contains_key(&1)).await;
+    assert!(onchain.rollup.fetch(&api, id).await.ok() == noise(1, 10_000));
     let requests = onchain.chain.requests();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(onchain.chain.requests() - requests < 60, "members spin");
@@ -211,4 +215,69 @@ async fn members_go_on_without_a_provider_and_take_new_terms() {
     let (certificate, _) = onchain.certify(&noise(11, 10_000), &everyone).await;
     assert_eq!(certificate.statement.epoch.0, 1, "the cancelled epoch does not begin");
     onchain.stop().await;
+}
+
+/// Member 4 takes the seat of member 3, and is away while the committee certifies: back again it hears of it and fetches its
+/// shards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_joined_repairs_what_its_seat_owes() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut onchain = settled(&directory, 5).await;
+    let activates_at = onchain.announce(2, &[0, 1, 2, 4], thresholds()).await;
+    onchain.until(4, |epochs| epochs.nodes.contains_key(&2)).await;
+    onchain.activate(activates_at);
+    onchain.until_active(2, &[0, 1, 2, 4]).await;
+    onchain.stop_member(4).await;
+    let mut owed = Vec::new();
+    for number in 0..3 {
+        let (certificate, _) = onchain.certify(&noise(number, 40_000), &[0, 1, 2]).await;
+        assert_eq!((certificate.statement.epoch.0, certificate.signers.as_bytes()), (2, &[0b0111][..]));
+        owed.push(certificate.batch_id());
+    }
+    // Nobody remembers that it coordinated these: what is in the stores is all there is.
+    for index in [0, 1, 2] {
+        onchain.stop_member(index).await;
+        onchain.restart_member(index).await;
+    }
+    onchain.restart_member(4).await;
+    e2e::until("member 4 has repaired what it owes", || async {
+        let custody = onchain.rollup.get(&onchain.api(4), "/v1/custody").await.json();
+        let found =
+            ["certificates_live", "shards_here", "shards_missing"].map(|field| custody[field].as_u64());
+        (found == [Some(3), Some(3), Some(0)] && custody["repair"]["repaired"] == 3).then_some(())
+    })
+    .await;
+    for id in owed {
+        let path = format!("/v1/batches/{id}/shards/3");
+        let shard = onchain.rollup.get(&onchain.api(4), &path).await.ok();
+        assert!(shard.len() >= 20_000, "half of the batch: {} bytes", shard.len());
+    }
+    onchain.stop().await;
+}
+
+/// One member names one peer id after the other, none of them its own: what the others have in flight is finished, and
+/// the epoch goes on with the peers it began with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_renames_itself_stops_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let onchain = settled(&directory, 4).await;
+    for (number, peer_id) in (0..).zip(["12D3KooWGzBfXhAZVmDPJ2tRzVCSwGnqvdCzY4WdyJ1pF1oTZaR6", "nobody", ""])
+    {
+        let contact = Contact { peer_id: peer_id.into(), ..Contact::default() };
+        onchain.mine(vec![Change::ContactChanged { id: onchain.id(3), contact }]).await;
+        for member in [0, 1, 2] {
+            onchain.until(member, |epochs| names(epochs, 3, peer_id)).await;
+        }
+        // At the first attempt: a member that starts its node again refuses for a while.
+        let batch = noise(number, 10_000);
+        let answer = onchain.rollup.submit(&onchain.api(0), &batch, times(&onchain)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    onchain.stop().await;
+}
+
+/// Whether a member has read that this seat has this peer id.
+fn names(epochs: &dac_node::chain_member::Epochs, seat: usize, peer_id: &str) -> bool {
+    let committee = epochs.committee.as_ref();
+    committee.is_some_and(|file| file.members[seat].peer_id.as_deref().unwrap_or_default() == peer_id)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "lengths of test batches fit any machine that runs this")]
 
 mod clients;
+mod clocks;
 mod epochs;
 mod expiry;
 mod full_disk;

@@ -10,7 +10,7 @@ use attest::{
 };
 use bytes::Bytes;
 use dac_node::chain_member::{ChainMember, Epochs, Registry};
-use dac_node::clock::SystemClock;
+use dac_node::clock::{Clock, SystemClock};
 use dac_node::compute::ComputePool;
 use dac_node::config::HashConfig;
 use dac_node::devnet::Transport;
@@ -57,6 +57,19 @@ impl Onchain {
     /// # Panics
     /// When a member does not start.
     pub async fn start(directory: &Path, members: u16) -> Onchain {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Onchain::start_with(directory, members, |_| clock.clone()).await
+    }
+
+    /// The same, each with a clock of its own; `devnet.clock` is the last one's.
+    ///
+    /// # Panics
+    /// When a member does not start.
+    pub async fn start_with(
+        directory: &Path,
+        members: u16,
+        clock: impl Fn(usize) -> Arc<dyn Clock>,
+    ) -> Onchain {
         let registry = Registry {
             chain_id: 31337,
             address: Address([0xab; 20]),
@@ -84,6 +97,7 @@ impl Onchain {
             let candidate = onchain.devnet.prepare(index, operator).await.expect("a member is prepared");
             onchain.entries.push(candidate.entry.clone());
             onchain.mine(vec![registered(&candidate.entry)]).await;
+            onchain.devnet.clock = clock(usize::from(index));
             let member = onchain.devnet.start(candidate, onchain.chain.clone()).await;
             onchain.members.push(Some(member.expect("a member starts")));
         }
@@ -149,6 +163,11 @@ impl Onchain {
     pub fn activate(&self, activates_at: u64) {
         self.chain.mine(activates_at, vec![]);
         self.chain.mine_empty(CONFIRMATIONS, 12);
+    }
+
+    /// How L1 names a member.
+    pub fn id(&self, index: usize) -> MemberId {
+        id(&self.entries[index])
     }
 
     /// A member's base URL.

@@ -34,6 +34,11 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     step("contracts: formatting", forge(&folder, &["fmt", "--check"]))?;
     step("contracts: lints", forge(&folder, &["lint", "--deny", "warnings", "src"]))?;
     step("contracts: build", forge(&folder, &["build"]))?;
+    // Bytes depend on which sources are compiled together, and forge compiles only those that changed: what differs after
+    // that, or is to be written, is built again as a fresh machine does it.
+    if options.update || !ARTIFACTS.iter().all(|name| artifact(&folder, name, false).is_ok()) {
+        step("contracts: build from nothing", forge(&folder, &["build", "--force"]))?;
+    }
     for name in ARTIFACTS {
         artifact(&folder, name, options.update)?;
     }

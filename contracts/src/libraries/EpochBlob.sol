@@ -39,7 +39,8 @@ library EpochBlob {
 
     /// @notice Bytes of a key.
     uint256 internal constant KEY_BYTES = 192;
-    /// @notice Most keys in one blob: 96 of them and a head for 256 seats and 255 blobs stay below 24,576 bytes.
+    /// @notice Most keys in one blob: 96 of them and a head for 256 seats, the other 160 of them each in a blob of its
+    /// own, stay below 24,576 bytes.
     uint256 internal constant KEYS_MAX = 96;
 
     uint256 private constant HEAD_END = 296;

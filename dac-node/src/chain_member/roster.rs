@@ -2,6 +2,9 @@
 //!
 //! Promise: a node is started when its epoch is announced, so that its members are connected when it begins, and stopped
 //! when the epoch is released; what it signed is in the store, which all nodes share.
+//!
+//! Choice: other addresses count at once, another peer id from the next epoch that has not begun. It needs a new node, and
+//! a member that names one peer id after the other would stop what all the others have in flight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,17 +68,20 @@ impl Roster {
         self.running.iter().map(|(epoch, running)| (*epoch, running.handle.clone())).collect()
     }
 
-    /// Stops what is not owed any more, or has become something else; starts what is missing.
+    /// Stops what is not owed any more, or has become something else; starts what is missing. `begun` is the newest epoch
+    /// whose time has come.
     pub(super) async fn follow(
         &mut self,
         duties: &BTreeMap<u64, Duty>,
         rollups: &BTreeMap<RollupId, RollupPolicy>,
+        begun: Option<u64>,
     ) {
         let same = |epoch: &u64, running: &mut Running| {
             duties.get(epoch).is_some_and(|duty| {
+                let peers_count = begun.is_none_or(|begun| *epoch > begun);
                 duty.seat == Some(running.handle.seat())
                     && duty.committee.hash() == running.committee_hash
-                    && peer_ids(&self.workshop.own, &duty.file) == running.peers
+                    && (!peers_count || peer_ids(&self.workshop.own, &duty.file) == running.peers)
             })
         };
         for (epoch, gone) in self.running.extract_if(.., |epoch, running| !same(epoch, running)) {

@@ -1,7 +1,8 @@
 //! What a member knows of L1, on disk: a restart goes on from there, also while no provider answers.
 //!
 //! It is a memory, not a truth: the follower compares its block with the chain before it is used, and a file that is
-//! missing, damaged or of another registry only costs reading L1 from the registry's first block.
+//! missing, damaged or of another registry only costs reading L1 from the registry's first block. Its first line is the
+//! keccak256 of the rest: a digit that changed on the disk would still be JSON, and an epoch would begin another day.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,11 @@ impl Saved {
         let mut text = String::new();
         let file = std::fs::File::open(path).ok()?;
         let read = file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| error.to_string());
-        let saved = read.and_then(|_| serde_json::from_str(&text).map_err(|error| error.to_string()));
+        let checked = read.and_then(|_| match text.split_once('\n') {
+            Some((sum, body)) if sum == checksum(body.as_bytes()) => Ok(body),
+            _ => Err("the file is damaged".to_owned()),
+        });
+        let saved = checked.and_then(|body| serde_json::from_str(body).map_err(|error| error.to_string()));
         saved
             .inspect_err(|error| tracing::warn!(path = %path.display(), error, "L1 is read from the start"))
             .ok()
@@ -50,8 +55,14 @@ impl Saved {
     pub fn store(&self, path: &Path) -> std::io::Result<()> {
         let new = path.with_extension("new");
         let mut file = std::fs::File::create(&new)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
+        let body = serde_json::to_vec(self)?;
+        file.write_all(format!("{}\n", checksum(&body)).as_bytes())?;
+        file.write_all(&body)?;
         file.sync_all()?;
         std::fs::rename(&new, path)
     }
+}
+
+fn checksum(body: &[u8]) -> String {
+    hex::encode(fpga_hash::keccak256(body))
 }

@@ -106,4 +106,10 @@ fn what_was_saved_is_read_again_and_what_is_damaged_is_not() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, &text[..text.len() - 1]).unwrap();
     assert_eq!(Saved::load(&path), None);
+    // Another digit is JSON as good as before, and another day.
+    let begins = format!("\"activates_at\":{}", 7 * DAY);
+    let damaged = text.replace(&begins, &format!("\"activates_at\":{}", 7 * DAY + 1));
+    assert_ne!(damaged, text);
+    std::fs::write(&path, damaged).unwrap();
+    assert_eq!(Saved::load(&path), None);
 }

@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 const CONTRACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts");
 /// The program inside them.
 const ANVIL: &str = "node_modules/.bin/anvil";
+/// Time between blocks, as on Ethereum.
+const BLOCK_SECONDS: &str = "12";
 /// Longest wait until it listens.
 const START_MAX: Duration = Duration::from_secs(30);
 
@@ -31,6 +33,8 @@ impl Anvil {
         let program = locate().await?;
         let mut command = Command::new(&program);
         command.args(["--port", "0", "--hardfork", "prague", "--chain-id", &chain_id.to_string()]);
+        // Members take a chain without blocks for a provider that stands still. A transaction gets its block at once.
+        command.args(["--block-time", BLOCK_SECONDS, "--mixed-mining"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut process = command.spawn().with_context(|| program.display().to_string())?;
         let output = process.stdout.take().context("anvil has no output")?;

@@ -21,6 +21,9 @@ use crate::member::listen_api;
 use crate::net::Bound;
 use crate::settlement::Settlement;
 
+/// How long a shard may be missing before it is repaired.
+const REPAIR_AFTER: Duration = Duration::from_secs(2);
+
 /// What the members of one process share.
 #[derive(Clone, Debug)]
 pub struct ChainDevnet {
@@ -125,6 +128,8 @@ impl ChainDevnet {
         };
         // A devnet lives on whatever disk is there.
         config.store.reserve = bytesize::ByteSize::mib(64);
+        // Nobody looks at one for half a minute to see a shard come back.
+        config.heal.repair_after = REPAIR_AFTER;
         config
     }
 

@@ -340,6 +340,7 @@ impl Engine {
             pull_at: started + self.config.piece_timeout,
             takeover_at: None,
             marks: Vec::new(),
+            early: self.term == super::Term::Beginning,
             reserved_bytes: open.submission.data_bytes,
             open,
         }

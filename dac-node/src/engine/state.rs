@@ -136,6 +136,8 @@ pub(super) struct Batch {
     /// When this member may make the certificate in the coordinator's place.
     pub(super) takeover_at: Option<Duration>,
     pub(super) marks: Vec<(&'static str, Duration)>,
+    /// Its epoch has not begun, as far as this member has heard: no signature.
+    pub(super) early: bool,
     /// Counted against `bytes_in_flight_max` while not settled.
     pub(super) reserved_bytes: u64,
 }

@@ -58,6 +58,12 @@ impl Engine {
     /// The term changed: sign what waited for its beginning, or refuse it.
     pub(super) fn on_term(&mut self, term: Term, now: Now, effects: &mut Effects) {
         self.term = term;
+        match &self.term {
+            Term::Running { .. } => self.batches.values_mut().for_each(|batch| batch.early = false),
+            // Also what began when it ran: the chain has taken the beginning back.
+            Term::Beginning => self.batches.values_mut().for_each(|batch| batch.early = true),
+            Term::Closed(_) => {}
+        }
         let held: Vec<OpenId> = self
             .batches
             .values()
@@ -73,14 +79,17 @@ impl Engine {
         }
     }
 
-    /// Everything is durable: sign, or wait for the term to begin.
+    /// Everything is durable: sign, or wait for the term to begin, or refuse because it will not.
     pub(super) fn sign(&mut self, open_id: OpenId, now: Now, effects: &mut Effects) {
-        let holds = self.term == Term::Beginning;
         let Some(batch) = self.batches.get_mut(&open_id) else { return };
         let Some((_, statement)) = &batch.statement else { return };
-        if holds {
+        if batch.early {
             batch.phase = Phase::Held;
             batch.last_progress = now.monotonic;
+            if let Term::Closed(why) = &self.term {
+                let refusal = stale(why.clone());
+                self.refuse(open_id, refusal, now, effects);
+            }
             return;
         }
         let statement = statement.clone();

@@ -1,8 +1,8 @@
 //! L1 over JSON-RPC: several providers, one asked at a time, the next one when it fails.
 //!
 //! A provider is believed about the chain; what it says of keys and committees is checked again by whoever uses it
-//! ([`super::View::committee`]). Each request has a time limit. Left out on purpose: asking several providers and
-//! comparing; a member that trusts none runs its own.
+//! ([`super::View::committee`]). Each request has a time limit, each answer a limit of bytes ([`super::bounded`]). Left out on
+//! purpose: asking several providers and comparing; a member that trusts none runs its own.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::B256;
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEventInterface;
 use alloy::transports::TransportError;
@@ -17,6 +18,7 @@ use attest::{Address, RollupId};
 use contracts::CommitteeRegistry::CommitteeRegistryEvents as Events;
 use contracts::ICommitteeRegistry;
 
+use super::bounded::BoundedHttp;
 use super::{Block, Change, Contact, Error, Quota, Settlement};
 
 /// Longest wait for one answer.
@@ -41,8 +43,10 @@ impl Ethereum {
     /// [`Error::Unreachable`] when a URL is none, or there are none.
     pub fn new(urls: &[String], chain_id: u64, registry: Address) -> Result<Ethereum, Error> {
         let connect = |url: &String| {
-            let url = url.parse().map_err(|error| Error::Unreachable(format!("\"{url}\": {error}")))?;
-            Ok(ProviderBuilder::new().connect_http(url).erased())
+            let url: reqwest::Url =
+                url.parse().map_err(|error| Error::Unreachable(format!("\"{url}\": {error}")))?;
+            let client = RpcClient::new(BoundedHttp::new(url), false);
+            Ok(ProviderBuilder::new().connect_client(client).erased())
         };
         let providers = urls.iter().map(connect).collect::<Result<Vec<_>, Error>>()?;
         if providers.is_empty() {
@@ -57,25 +61,33 @@ impl Ethereum {
         F: Future<Output = Result<T, TransportError>>,
     {
         let (count, first) = (self.providers.len(), self.preferred.load(Ordering::Relaxed));
-        let mut why = Vec::new();
+        let (mut why, mut wrong) = (Vec::new(), None);
         for index in (0..count).map(|offset| (first + offset) % count) {
             let answer = async {
                 let found = self.providers[index].get_chain_id().await?;
-                Ok::<_, TransportError>((found, request(self.providers[index].clone()).await?))
+                if found != self.chain_id {
+                    return Ok(Err(found));
+                }
+                request(self.providers[index].clone()).await.map(Ok)
             };
             match tokio::time::timeout(REQUEST_MAX, answer).await {
-                Ok(Ok((found, _))) if found != self.chain_id => {
-                    return Err(Error::WrongChain { expected: self.chain_id, found });
-                }
-                Ok(Ok((_, answer))) => {
+                Ok(Ok(Ok(answer))) => {
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(answer);
+                }
+                Ok(Ok(Err(found))) => {
+                    wrong = Some(found);
+                    why.push(format!("provider {index}: it is on chain {found}"));
                 }
                 Ok(Err(error)) => why.push(format!("provider {index}: {error}")),
                 Err(_) => why.push(format!("provider {index}: no answer in {REQUEST_MAX:?}")),
             }
         }
-        Err(Error::Unreachable(why.join("; ")))
+        match wrong {
+            // Somebody answered: a mistake in the configuration, and not that nobody is there.
+            Some(found) if count == 1 => Err(Error::WrongChain { expected: self.chain_id, found }),
+            _ => Err(Error::Unreachable(why.join("; "))),
+        }
     }
 
     async fn block_at(&self, at: BlockNumberOrTag) -> Result<Option<Block>, Error> {
@@ -110,14 +122,24 @@ impl Settlement for Ethereum {
             return Err(Error::Malformed(format!("{} events in {} blocks", logs.len(), to - from + 1)));
         }
         let mut changes = Vec::with_capacity(logs.len());
+        let mut last = None;
         for log in &logs {
             let inside = log.block_number.is_some_and(|number| (from..=to).contains(&number));
             if log.removed || !inside || log.address() != self.registry {
                 return Err(Error::Malformed("an event that was not asked for".into()));
             }
+            let place = log.block_number.zip(log.log_index);
+            if place.is_none() || last.replace(place).is_some_and(|before| before >= place) {
+                return Err(Error::Malformed("events out of order, or one twice".into()));
+            }
             changes.extend(change(log)?);
         }
         Ok(changes)
+    }
+
+    fn next_provider(&self) {
+        let next = (self.preferred.load(Ordering::Relaxed) + 1) % self.providers.len();
+        self.preferred.store(next, Ordering::Relaxed);
     }
 }
 

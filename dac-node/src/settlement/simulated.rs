@@ -13,6 +13,14 @@ struct State {
     /// Requests that fail from now on.
     failures: u64,
     requests: u64,
+    /// How often another provider was asked for.
+    switches: u64,
+    /// The provider shows no block above this one.
+    stuck_at: Option<u64>,
+    /// When it begins to show no block above another one.
+    stick_after: Option<(u64, u64)>,
+    /// Most events in one answer.
+    events_max: Option<usize>,
     /// A reorg that happens after so many more requests: in the middle of a step.
     ambush: Option<(u64, u64)>,
 }
@@ -42,6 +50,12 @@ impl State {
         }
     }
 
+    /// The blocks that the provider shows.
+    fn shown(&self) -> &[(Block, Vec<Change>)] {
+        let end = self.stuck_at.map_or(usize::MAX, |at| usize::try_from(at + 1).unwrap_or(usize::MAX));
+        &self.blocks[..end.min(self.blocks.len())]
+    }
+
     /// Counts a request and does what was planned for it.
     fn request(&mut self) -> Result<(), Error> {
         self.requests += 1;
@@ -49,6 +63,12 @@ impl State {
             match after.checked_sub(1) {
                 Some(left) => self.ambush = Some((left, depth)),
                 None => self.reorg(depth),
+            }
+        }
+        if let Some((after, at)) = self.stick_after.take() {
+            match after.checked_sub(1) {
+                Some(left) => self.stick_after = Some((left, at)),
+                None => self.stuck_at = Some(at),
             }
         }
         if self.failures > 0 {
@@ -96,6 +116,26 @@ impl SimulatedChain {
         self.state.lock().failures = count;
     }
 
+    /// The provider shows no block above this one from now on; `None` for all there are.
+    pub fn stick(&self, at: Option<u64>) {
+        self.state.lock().stuck_at = at;
+    }
+
+    /// The same after so many more requests: in the middle of a step.
+    pub fn stick_after(&self, requests: u64, at: u64) {
+        self.state.lock().stick_after = Some((requests, at));
+    }
+
+    /// The provider gives at most so many events in one answer, and refuses to answer with more.
+    pub fn limit_events(&self, events_max: usize) {
+        self.state.lock().events_max = Some(events_max);
+    }
+
+    /// How often another provider was asked for.
+    pub fn switches(&self) -> u64 {
+        self.state.lock().switches
+    }
+
     /// Requests so far: nobody may spin.
     pub fn requests(&self) -> u64 {
         self.state.lock().requests
@@ -106,21 +146,29 @@ impl Settlement for SimulatedChain {
     async fn head(&self) -> Result<Block, Error> {
         let mut state = self.state.lock();
         state.request()?;
-        state.blocks.last().map(|(block, _)| *block).ok_or_else(|| Error::Unreachable("empty".into()))
+        state.shown().last().map(|(block, _)| *block).ok_or_else(|| Error::Unreachable("empty".into()))
     }
 
     async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
         let mut state = self.state.lock();
         state.request()?;
         let index = usize::try_from(number).unwrap_or(usize::MAX);
-        Ok(state.blocks.get(index).map(|(block, _)| *block))
+        Ok(state.shown().get(index).map(|(block, _)| *block))
     }
 
     async fn changes(&self, from: u64, to: u64) -> Result<Vec<Change>, Error> {
         let mut state = self.state.lock();
         state.request()?;
-        let inside = state.blocks.iter().filter(|(block, _)| (from..=to).contains(&block.number));
-        Ok(inside.flat_map(|(_, changes)| changes.clone()).collect())
+        let inside = state.shown().iter().filter(|(block, _)| (from..=to).contains(&block.number));
+        let changes: Vec<Change> = inside.flat_map(|(_, changes)| changes.clone()).collect();
+        match state.events_max {
+            Some(most) if changes.len() > most => Err(Error::Unreachable(format!("more than {most} events"))),
+            _ => Ok(changes),
+        }
+    }
+
+    fn next_provider(&self) {
+        self.state.lock().switches += 1;
     }
 }
 
@@ -136,5 +184,9 @@ impl<S: Settlement> Settlement for std::sync::Arc<S> {
 
     async fn changes(&self, from: u64, to: u64) -> Result<Vec<Change>, Error> {
         (**self).changes(from, to).await
+    }
+
+    fn next_provider(&self) {
+        (**self).next_provider();
     }
 }

@@ -1,7 +1,11 @@
+mod providers;
+mod time;
+
 use std::time::Duration;
 
 use attest::{Address, Domain, Epoch, Member, RollupId, SecretKey, SignatureBytes, Thresholds};
 
+use super::follower::Checkpoint;
 use super::simulated::SimulatedChain;
 use super::*;
 
@@ -215,11 +219,16 @@ async fn a_reorg_in_the_middle_of_a_step_mixes_no_chains() {
         chain.mine(START + 2 * SLOT, vec![registered(2)]);
         chain.mine_empty(CONFIRMATIONS, SLOT);
         let mut follower = Follower::new(config(), None);
+        let original = chain.block(2).await.unwrap();
         chain.reorg_after(requests, CONFIRMATIONS + 1);
         let first = follower.poll(&chain, Duration::ZERO).await;
         if let Err(error) = &first {
             assert!(matches!(error, Error::Moved { .. }), "{error}");
             assert_eq!(follower.checkpoint(), None);
+        }
+        if let Some(Checkpoint { block, view }) = follower.checkpoint() {
+            let is_old = Some(*block) == original;
+            assert_eq!(view.members().len(), if is_old { 2 } else { 1 }, "reorg after {requests} requests");
         }
         for _ in 0..2 {
             follower.poll(&chain, Duration::ZERO).await.unwrap();
@@ -313,23 +322,6 @@ async fn a_checkpoint_of_another_chain_is_not_believed() {
     assert!(restarted.checkpoint().unwrap().view.members().is_empty());
 }
 
-/// L1's clock is years away from anybody's calendar, and its blocks come late: only its own time counts.
-#[tokio::test]
-async fn only_the_time_of_l1_counts() {
-    let chain = SimulatedChain::new(1000);
-    chain.mine(1012, (1..=4).map(registered).collect());
-    chain.mine(1024, vec![announced(1, &[1, 2, 3, 4], 1024 + DELAY)]);
-    chain.mine_empty(CONFIRMATIONS, SLOT);
-    let mut follower = Follower::new(config(), None);
-    let booted = seconds(86_400 * 365);
-    follower.poll(&chain, booted).await.unwrap();
-    assert_eq!(follower.standing(booted), Standing::Unknown);
-    chain.mine(1024 + DELAY, vec![]);
-    chain.mine_empty(CONFIRMATIONS, SLOT);
-    follower.poll(&chain, booted + seconds(5)).await.unwrap();
-    assert_eq!(follower.standing(booted + seconds(5)), Standing::Active(1));
-}
-
 #[tokio::test]
 async fn long_histories_are_read_in_pieces() {
     let chain = SimulatedChain::new(START);
@@ -410,44 +402,31 @@ fn rejects_what_no_registry_emits() {
     assert!(matches!(view.apply(announced(1, &[1], 9)), Err(Error::Malformed(_))));
 }
 
-/// L1 takes any peer id: who named one first keeps it, so that no member draws another's connections to its seat.
+/// L1 takes any peer id. In a committee who named one first keeps it, so that no member draws another's connections to its
+/// seat; who has no seat takes it from nobody, however early it came.
 #[test]
-fn a_peer_id_belongs_to_who_named_it_first() {
-    let contact = |peer_id: &str| Contact { peer_id: peer_id.into(), ..Contact::default() };
-    let named = |view: &View| -> Vec<String> {
-        view.members().iter().map(|(_, member)| member.contact.peer_id.clone()).collect()
-    };
+fn a_peer_id_belongs_to_the_member_who_named_it_first() {
     let mut view = View::default();
-    view.apply(registered(1)).unwrap();
-    view.apply(registered(2)).unwrap();
-    view.apply(Change::ContactChanged { id: id(1), contact: contact("first") }).unwrap();
-    view.apply(Change::ContactChanged { id: id(2), contact: contact("first") }).unwrap();
-    assert_eq!(named(&view), ["first", ""]);
-    view.apply(Change::ContactChanged { id: id(1), contact: contact("first") }).unwrap();
-    view.apply(Change::ContactChanged { id: id(2), contact: contact("second") }).unwrap();
-    assert_eq!(named(&view), ["first", "second"]);
-}
-
-/// The end of an epoch is known as a moment of the monotonic clock before it comes, and no reading of it is late.
-#[tokio::test]
-async fn the_end_of_an_epoch_is_a_moment() {
-    let (chain, mut follower) = settled().await;
-    let activates_at = head_time(&chain) + DELAY + SLOT;
-    chain.mine(head_time(&chain) + SLOT, vec![announced(2, &[1, 2, 3, 5], activates_at)]);
-    chain.mine_empty(CONFIRMATIONS + 1, SLOT);
-    let booted = Duration::from_millis(1_234_567);
-    follower.poll(&chain, booted).await.unwrap();
-    let until = follower.until(booted).unwrap();
-    assert_eq!(until, booted + seconds(activates_at - head_time(&chain)));
-    assert_eq!(follower.standing(until - Duration::from_millis(1)), Standing::Active(1));
-    assert_ne!(follower.standing(until), Standing::Active(1));
-}
-
-/// Without a later epoch it is the age of the view that ends it.
-#[tokio::test]
-async fn a_view_that_is_too_old_ends_at_a_moment() {
-    let (_, follower) = settled().await;
-    let until = follower.until(Duration::ZERO).unwrap();
-    assert_eq!(follower.standing(until - Duration::from_millis(1)), Standing::Active(1));
-    assert_eq!(follower.standing(until), Standing::Unknown);
+    let name = |view: &mut View, index: u8, peer_id: &str| {
+        let contact = Contact { peer_id: peer_id.into(), ..Contact::default() };
+        view.apply(Change::ContactChanged { id: id(index), contact }).unwrap();
+    };
+    let named = |view: &View| -> Vec<String> {
+        let (file, _) = view.committee(1, CHAIN_ID, REGISTRY).unwrap();
+        file.members.into_iter().map(|member| member.peer_id.unwrap_or_default()).collect()
+    };
+    view.apply(registered(9)).unwrap();
+    name(&mut view, 9, "first");
+    (1..=4).for_each(|index| view.apply(registered(index)).unwrap());
+    view.apply(announced(1, &[1, 2, 3, 4], START)).unwrap();
+    name(&mut view, 2, "first");
+    name(&mut view, 1, "first");
+    assert_eq!(named(&view), ["", "first", "", ""]);
+    // The same id with another address is not another naming.
+    name(&mut view, 2, "first");
+    assert_eq!(named(&view), ["", "first", "", ""]);
+    name(&mut view, 2, "second");
+    assert_eq!(named(&view), ["first", "second", "", ""]);
+    name(&mut view, 2, "first");
+    assert_eq!(named(&view), ["first", "", "", ""]);
 }

@@ -1,6 +1,7 @@
 //! What all changes up to one block add up to. Pure: the same changes give the same view, on every member.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use attest::{
     Address, Committee, CommitteeFile, Epoch, MemberEntry, ProofOfPossession, PublicKeyBytes, RollupId,
@@ -24,6 +25,8 @@ pub struct Member {
     pub proof: ProofOfPossession,
     /// How it is reached.
     pub contact: Contact,
+    /// When it named its peer id: a number that rises from one naming to the next.
+    pub named: u64,
     /// It takes no later seat.
     pub retired: bool,
 }
@@ -57,7 +60,10 @@ pub struct Rollup {
 /// The registry as of one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct View {
-    members: Vec<(MemberId, Member)>,
+    /// Shared by the checkpoints: anybody may register, so there may be many.
+    #[serde(with = "members")]
+    members: Vec<(MemberId, Arc<Member>)>,
+    namings: u64,
     epochs: BTreeMap<u64, EpochEntry>,
     rollups: Vec<(RollupId, Rollup)>,
 }
@@ -72,12 +78,17 @@ impl View {
             Change::MemberRegistered { id, operator, key, proof, contact } => {
                 let public_key = compress_key(&key)?;
                 let proof = compress_proof(&proof)?;
-                let contact = self.own_peer_id(&id, contact);
-                self.members.push((id, Member { operator, public_key, proof, contact, retired: false }));
+                let named = self.next_naming();
+                let member = Member { operator, public_key, proof, contact, named, retired: false };
+                self.members.push((id, Arc::new(member)));
             }
             Change::ContactChanged { id, contact } => {
-                let contact = self.own_peer_id(&id, contact);
-                self.member_mut(&id)?.contact = contact;
+                let named = self.next_naming();
+                let member = self.member_mut(&id)?;
+                if member.contact.peer_id != contact.peer_id {
+                    member.named = named;
+                }
+                member.contact = contact;
             }
             Change::MemberRetired(id) => self.member_mut(&id)?.retired = true,
             Change::EpochAnnounced {
@@ -124,7 +135,7 @@ impl View {
     }
 
     /// Registered members, in the order of their registration.
-    pub fn members(&self) -> &[(MemberId, Member)] {
+    pub fn members(&self) -> &[(MemberId, Arc<Member>)] {
         &self.members
     }
 
@@ -154,14 +165,14 @@ impl View {
         registry: Address,
     ) -> Result<(CommitteeFile, Committee), Error> {
         let entry = self.epochs.get(&epoch).ok_or_else(|| Error::Malformed(format!("no epoch {epoch}")))?;
-        let members = entry.members.iter().map(|id| self.member(id).map(member_entry));
+        let seated = entry.members.iter().map(|id| self.member(id)).collect::<Result<Vec<_>, _>>()?;
         let file = CommitteeFile {
             epoch: Epoch(epoch),
             chain_id,
             registry,
             minimum_shards: entry.minimum_shards,
             quorum: entry.quorum,
-            members: members.collect::<Result<_, _>>()?,
+            members: seated.iter().map(|member| member_entry(member, &seated)).collect(),
         };
         let committee = file.check().map_err(|error| Error::Malformed(format!("epoch {epoch}: {error}")))?;
         if committee.hash().0 != entry.committee_hash {
@@ -174,22 +185,19 @@ impl View {
         Ok((file, committee))
     }
 
-    /// Takes a peer id out of a contact when another member named it first: L1 does not check it, and nobody may draw
-    /// the connections of another member to its own seat.
-    fn own_peer_id(&self, id: &MemberId, contact: Contact) -> Contact {
-        let claims =
-            |(known, member): &(MemberId, Member)| known != id && member.contact.peer_id == contact.peer_id;
-        if self.members.iter().any(claims) { Contact { peer_id: String::new(), ..contact } } else { contact }
+    fn member(&self, id: &MemberId) -> Result<&Member, Error> {
+        let found = self.members.iter().find(|(known, _)| known == id).map(|(_, member)| &**member);
+        found.ok_or_else(|| unknown(id))
     }
 
-    fn member(&self, id: &MemberId) -> Result<&Member, Error> {
-        let found = self.members.iter().find(|(known, _)| known == id).map(|(_, member)| member);
-        found.ok_or_else(|| unknown(id))
+    fn next_naming(&mut self) -> u64 {
+        self.namings += 1;
+        self.namings
     }
 
     fn member_mut(&mut self, id: &MemberId) -> Result<&mut Member, Error> {
-        let found = self.members.iter_mut().find(|(known, _)| known == id).map(|(_, member)| member);
-        found.ok_or_else(|| unknown(id))
+        let found = self.members.iter_mut().find(|(known, _)| known == id);
+        found.map(|(_, member)| Arc::make_mut(member)).ok_or_else(|| unknown(id))
     }
 
     fn rollup_mut(&mut self, id: &RollupId) -> Option<&mut Rollup> {
@@ -201,14 +209,19 @@ fn unknown(id: &MemberId) -> Error {
     Error::Malformed(format!("unknown member 0x{}", hex::encode(id)))
 }
 
-fn member_entry(member: &Member) -> MemberEntry {
+/// The entry of one of a committee's members. L1 does not check peer ids: that of two members is the one's who named it
+/// first, so nobody draws the connections of another member to its own seat. Who has no seat takes nothing from anybody.
+fn member_entry(member: &Member, seated: &[&Member]) -> MemberEntry {
     let stated = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let is_taken = seated
+        .iter()
+        .any(|other| other.contact.peer_id == member.contact.peer_id && other.named < member.named);
     MemberEntry {
         name: stated(&member.contact.name),
         operator: member.operator,
         public_key: member.public_key,
         proof_of_possession: member.proof,
-        peer_id: stated(&member.contact.peer_id),
+        peer_id: stated(&member.contact.peer_id).filter(|_| !is_taken),
         addresses: member.contact.addresses.clone(),
         api: stated(&member.contact.api),
     }
@@ -248,4 +261,27 @@ fn above_half(coordinate: &[u8]) -> bool {
         0xff, 0xff, 0x58, 0xa9, 0xff, 0xff, 0xdc, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xd5, 0x55,
     ];
     coordinate > HALF.as_slice()
+}
+
+/// Shared members, written as if they were not.
+mod members {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Member, MemberId};
+
+    pub(super) fn serialize<S: Serializer>(
+        members: &[(MemberId, Arc<Member>)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(members.iter().map(|(id, member)| (id, &**member)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(MemberId, Arc<Member>)>, D::Error> {
+        let members = Vec::<(MemberId, Member)>::deserialize(deserializer)?;
+        Ok(members.into_iter().map(|(id, member)| (id, Arc::new(member))).collect())
+    }
 }
