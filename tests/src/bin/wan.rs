@@ -4,6 +4,7 @@
 //! and a downlink of the rate. The bound is two round trips, the transfer of 1.75 batches at the rate of a link, and
 //! hashing: what hashing and coding of one batch cost all members together, divided by the processors they share here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,6 +65,10 @@ struct Row {
     p90_ms: f64,
     p99_ms: f64,
     max_ms: f64,
+    /// When the coordinator had done each stage, since the batch came to it; medians.
+    stages_p50_ms: BTreeMap<String, f64>,
+    /// When as many members as the quorum had answered it; median.
+    quorum_p50_ms: f64,
     /// Bytes between members, for each byte of a batch: sent by the coordinator, and received at most by a member.
     coordinator_sent_ratio: f64,
     member_received_ratio_max: f64,
@@ -160,7 +165,8 @@ async fn disperse(
     links.set_all(Link { delay: cli.round_trip / 2, loss: cli.loss, cut: false });
     links.set_rate(cli.rate * 1e6);
     let (rollup, clock) = (members.rollup(), SystemClock::new());
-    let mut times = Vec::new();
+    let (mut times, mut quorum) = (Vec::new(), Vec::new());
+    let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut before = traffic(&members).await?;
     // The first ones are not measured: connections, caches and threads get warm.
     let warm = 3;
@@ -176,6 +182,11 @@ async fn disperse(
         anyhow::ensure!(answer.status == 200, "not certified: {}", answer.text());
         if number >= warm {
             times.push(took.as_secs_f64() * 1e3);
+            let status = &answer.json()["status"];
+            for (stage, ms) in status["stage_ms"].as_object().into_iter().flatten() {
+                stages.entry(stage.clone()).or_default().extend(ms.as_f64());
+            }
+            quorum.extend(answered(status, usize::from(thresholds.quorum())));
         }
         settled(&members, number + 1).await;
     }
@@ -183,16 +194,36 @@ async fn disperse(
     let total = (cli.batches as f64) * bytes as f64;
     let received = before.iter().zip(&after).skip(1).map(|(before, after)| (after.1 - before.1) / total);
     times.sort_by(f64::total_cmp);
-    let rank = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
     Ok(Row {
         dispersal,
-        p50_ms: rank(50),
-        p90_ms: rank(90),
-        p99_ms: rank(99),
-        max_ms: rank(100),
+        p50_ms: rank(&times, 50),
+        p90_ms: rank(&times, 90),
+        p99_ms: rank(&times, 99),
+        max_ms: rank(&times, 100),
+        stages_p50_ms: stages.into_iter().map(|(stage, times)| (stage, median(times))).collect(),
+        quorum_p50_ms: median(quorum),
         coordinator_sent_ratio: (after[0].0 - before[0].0) / total,
         member_received_ratio_max: received.fold(0.0, f64::max),
     })
+}
+
+/// When the member answered that made the quorum.
+fn answered(status: &serde_json::Value, quorum: usize) -> Option<f64> {
+    let members = status["members"].as_array()?;
+    let mut after: Vec<f64> = members.iter().filter_map(|member| member["after_ms"].as_f64()).collect();
+    after.sort_by(f64::total_cmp);
+    after.get(quorum - 1).copied()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    rank(&times, 50)
+}
+
+/// Of times in order; zero when there are none.
+fn rank(times: &[f64], percent: usize) -> f64 {
+    let rank = (times.len() * percent).div_ceil(100).max(1);
+    times.get(rank - 1).copied().unwrap_or_default()
 }
 
 /// Waits until every member has signed all batches, so that the next one starts on a quiet machine.
@@ -277,6 +308,14 @@ fn print(report: &Report, out: &Path) {
             row.coordinator_sent_ratio,
             row.member_received_ratio_max
         );
+    }
+    for row in &report.rows {
+        let mut stages: Vec<(&str, f64)> =
+            row.stages_p50_ms.iter().map(|(name, ms)| (&**name, *ms)).collect();
+        stages.push(("quorum answered", row.quorum_p50_ms));
+        stages.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let stages: Vec<String> = stages.into_iter().map(|(name, ms)| format!("{name} {ms:.1}")).collect();
+        println!("{} at the coordinator, ms: {}", row.dispersal, stages.join(", "));
     }
     println!(
         "bound of the coded p50 {:.1} ms, of p99 {:.1} ms; hashing and coding {:.1} ms a member, {:.1} ms shared",
