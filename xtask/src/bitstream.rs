@@ -91,12 +91,17 @@ pub(crate) fn bitstream(board: Board, seeds: u32, other: &Beside) -> anyhow::Res
         "cores": { "keccak": keccak },
         "top": top,
     });
+    let path = dir.join("report.json");
+    let write = |report: &Value| {
+        std::fs::write(&path, serde_json::to_string_pretty(report)? + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))
+    };
+    // Ours first: another core can take long, or fail.
+    write(&report)?;
     if let Some(beside) = beside::measure(&tools, &dir, seeds, other)? {
         report["beside"] = beside;
+        write(&report)?;
     }
-    let path = dir.join("report.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&report)? + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))?;
     println!("report: {}", path.display());
     Ok(())
 }

@@ -36,6 +36,9 @@ pub(crate) struct Beside {
     /// Clocks from one block to the next in full flow
     #[arg(long, value_name = "CLOCKS", requires = "beside", value_parser = clap::value_parser!(u32).range(1..))]
     beside_clocks: Option<u32>,
+    /// Placements of it; as many as of ours if nothing is said. A core far below the target takes long for each
+    #[arg(long, value_name = "SEEDS", requires = "beside", value_parser = clap::value_parser!(u32).range(1..))]
+    beside_seeds: Option<u32>,
 }
 
 /// The same, whole.
@@ -45,6 +48,7 @@ struct Core<'a> {
     name: &'a str,
     rate_bits: u32,
     clocks_per_block: u32,
+    seeds: Option<u32>,
 }
 
 /// A port of a netlist.
@@ -65,7 +69,7 @@ impl Beside {
     }
 
     fn core(&self) -> anyhow::Result<Option<Core<'_>>> {
-        let Self { beside, beside_top, beside_name, beside_rate, beside_clocks } = self;
+        let Self { beside, beside_top, beside_name, beside_rate, beside_clocks, beside_seeds } = self;
         let Some(folder) = beside else { return Ok(None) };
         let (Some(top), &Some(rate_bits), &Some(clocks_per_block)) = (beside_top, beside_rate, beside_clocks)
         else {
@@ -75,7 +79,7 @@ impl Beside {
             bail!("--beside-top {top:?} is no name of a module");
         }
         let name = beside_name.as_ref().unwrap_or(top);
-        Ok(Some(Core { folder, top, name, rate_bits, clocks_per_block }))
+        Ok(Some(Core { folder, top, name, rate_bits, clocks_per_block, seeds: *beside_seeds }))
     }
 }
 
@@ -86,9 +90,9 @@ pub(super) fn measure(
     seeds: u32,
     options: &Beside,
 ) -> anyhow::Result<Option<Value>> {
-    let Some(Core { folder, top, name, rate_bits, clocks_per_block }) = options.core()? else {
-        return Ok(None);
-    };
+    let Some(core) = options.core()? else { return Ok(None) };
+    let Core { folder, top, name, rate_bits, clocks_per_block, seeds: own_seeds } = core;
+    let seeds = own_seeds.unwrap_or(seeds);
     write(dir, "beside.v", &together(folder)?)?;
     let area = synthesize(tools, dir, &Source { stem: "beside", files: &["beside"], top })?;
     let ports = ports(&json_in(&dir.join("beside.json"))?, top)?;
