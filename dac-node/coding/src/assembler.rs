@@ -4,11 +4,11 @@
 //! announced. That is what a member's signature says. Memory is one batch, one shard and the table of piece roots,
 //! taken when the first decoded stripe arrives, not before.
 
-use attest::{DataHash, SeatIndex, ShardsRoot};
+use attest::{DataHash, DataRoot, SeatIndex, ShardsRoot};
 use bytes::Bytes;
-use fpga_hash::{Digest, Hasher};
+use fpga_hash::tree::{SUBTREE_BYTES, data_root, data_root_of_subtrees, data_subtrees};
+use fpga_hash::{Digest, FieldElement, Hasher, keccak256};
 
-use crate::commitments::data_digests;
 use crate::{Commitments, DecodedStripe, Error, Layout, PieceRoots};
 
 /// Collects the stripes of one batch.
@@ -23,6 +23,8 @@ pub struct BatchAssembler {
     shard: Vec<u8>,
     /// Stripe by stripe, `n` each.
     piece_roots: Vec<Digest>,
+    /// Of dataRoot's tree, as far as stripes brought them; empty until the first one does.
+    data_subtrees: Vec<Option<FieldElement>>,
 }
 
 /// A batch that is exactly what was announced.
@@ -55,6 +57,7 @@ impl BatchAssembler {
             batch: Vec::new(),
             shard: Vec::new(),
             piece_roots: Vec::new(),
+            data_subtrees: Vec::new(),
         }
     }
 
@@ -75,8 +78,19 @@ impl BatchAssembler {
         }
         let members = self.layout.pieces();
         self.piece_roots[stripe as usize * members..][..members].copy_from_slice(decoded.piece_roots());
+        self.keep_subtrees(decoded);
         self.missing -= 1;
         true
+    }
+
+    fn keep_subtrees(&mut self, decoded: &DecodedStripe) {
+        let subtrees = decoded.data_subtrees();
+        if subtrees.is_empty() {
+            return;
+        }
+        self.data_subtrees.resize(self.batch.len().div_ceil(SUBTREE_BYTES), None);
+        let places = &mut self.data_subtrees[self.layout.data_subtrees(decoded.stripe())];
+        places.iter_mut().zip(subtrees).for_each(|(place, subtree)| *place = Some(*subtree));
     }
 
     /// Takes the memory, once. Only `k` proven pieces of a stripe bring us here, so an empty announcement costs nothing.
@@ -111,7 +125,8 @@ impl BatchAssembler {
 
     /// Computes all commitments from the bytes and compares them with the announced ones.
     ///
-    /// Cost: one pass of each hash over the batch; runs on the rayon pool it is called in. Copies nothing.
+    /// Cost: one pass of each hash over the batch, less what [`DecodedStripe::with_data_subtrees`] did; runs on the rayon
+    /// pool it is called in.
     ///
     /// # Errors
     /// [`Error::MissingStripes`]; [`Error::CommitmentMismatch`]: whoever announced the batch lied, not the peers.
@@ -148,12 +163,29 @@ impl BatchAssembler {
         if !self.is_complete() {
             return Err(Error::MissingStripes { missing: self.missing, stripes: self.layout.stripes() });
         }
+        let (data_hash, data_root) = rayon::join(|| keccak256(&self.batch), || self.data_root(hasher));
+        let (data_hash, data_root) = (DataHash(data_hash), DataRoot(data_root));
         let piece_roots = PieceRoots::new(&self.layout, self.piece_roots, hasher);
         let shards_root = piece_roots.shards_root();
-        let (data_hash, data_root) = data_digests(hasher, &self.batch);
         let commitments = Commitments { data_hash, data_root, shards_root };
         let shard = self.seat.map(|_| self.shard.into());
         Ok(DecodedBatch { batch: self.batch.into(), shard, piece_roots, commitments })
+    }
+
+    /// From the subtrees that came with the stripes; those across the border of two stripes are hashed here.
+    fn data_root(&self, hasher: &dyn Hasher) -> Digest {
+        let places = self.data_subtrees.iter().enumerate();
+        let missing: Vec<usize> =
+            places.filter(|(_, place)| place.is_none()).map(|(place, _)| place).collect();
+        if missing.len() == self.data_subtrees.len() {
+            return data_root(hasher, &self.batch);
+        }
+        let bytes = |place: usize| self.batch[place * SUBTREE_BYTES..].chunks(SUBTREE_BYTES).next();
+        let gathered: Vec<u8> = missing.iter().filter_map(|place| bytes(*place)).flatten().copied().collect();
+        let mut hashed = data_subtrees(hasher, &gathered).into_iter();
+        let known = self.data_subtrees.iter().map(|known| known.or_else(|| hashed.next()));
+        let subtrees = known.map(|subtree| subtree.expect("one for each that was missing")).collect();
+        data_root_of_subtrees(hasher, subtrees, self.batch.len() as u64)
     }
 }
 

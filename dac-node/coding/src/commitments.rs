@@ -76,16 +76,12 @@ pub fn commit(
     layout: &Layout,
     batch: &[u8],
 ) -> (Commitments, PieceRoots) {
+    let digests = || rayon::join(|| keccak256(batch), || data_root(hasher, batch));
     let (piece_roots, (data_hash, data_root)) =
-        rayon::join(|| encode_and_root(hasher, coder, layout, batch), || data_digests(hasher, batch));
+        rayon::join(|| encode_and_root(hasher, coder, layout, batch), digests);
+    let (data_hash, data_root) = (DataHash(data_hash), DataRoot(data_root));
     let shards_root = piece_roots.shards_root();
     (Commitments { data_hash, data_root, shards_root }, piece_roots)
-}
-
-/// dataHash and dataRoot, which do not depend on the committee.
-pub(crate) fn data_digests(hasher: &dyn Hasher, batch: &[u8]) -> (DataHash, DataRoot) {
-    let (data_hash, data_root) = rayon::join(|| keccak256(batch), || data_root(hasher, batch));
-    (DataHash(data_hash), DataRoot(data_root))
 }
 
 /// The roots of all pieces, encoding stripe by stripe: the part of [`commit`] that dispersal waits for. A coordinator

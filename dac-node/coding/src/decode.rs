@@ -7,8 +7,8 @@
 //! all `n` are compared. Which [`EncodingFault`] is reported may depend on the pieces.
 
 use bytes::Bytes;
-use fpga_hash::tree::{merkle_root_of_digests, piece_roots};
-use fpga_hash::{Digest, Hasher};
+use fpga_hash::tree::{SUBTREE_BYTES, data_subtrees, merkle_root_of_digests, piece_roots};
+use fpga_hash::{Digest, FieldElement, Hasher};
 
 use crate::{CheckedPiece, Coder, EncodedStripe, EncodingFault, Error, Layout, StripePaths};
 
@@ -21,6 +21,8 @@ pub struct DecodedStripe {
     stripe_root: Digest,
     /// From the stripe root to shardsRoot, as the pieces proved it.
     upper_path: Vec<Digest>,
+    /// Of dataRoot's tree, those that lie in this stripe as a whole; empty until they are asked for.
+    data_subtrees: Vec<FieldElement>,
 }
 
 impl DecodedStripe {
@@ -52,6 +54,25 @@ impl DecodedStripe {
     /// Root of the stripe.
     pub fn stripe_root(&self) -> Digest {
         self.stripe_root
+    }
+
+    /// The same with its part of dataRoot hashed, so that a batch's root is nearly done when its last stripe comes. For a
+    /// [`crate::BatchAssembler`]; whoever only reads does without.
+    #[must_use]
+    pub fn with_data_subtrees(mut self, hasher: &dyn Hasher) -> Self {
+        let own = self.layout.stripe_range(self.stripe());
+        let whole = self.layout.data_subtrees(self.stripe());
+        let end = (whole.end * SUBTREE_BYTES).min(own.end);
+        if !whole.is_empty() {
+            let bytes = whole.start * SUBTREE_BYTES - own.start..end - own.start;
+            self.data_subtrees = data_subtrees(hasher, &self.data()[bytes]);
+        }
+        self
+    }
+
+    /// Those of [`Layout::data_subtrees`], or none.
+    pub(crate) fn data_subtrees(&self) -> &[FieldElement] {
+        &self.data_subtrees
     }
 
     /// Every piece of the stripe with its path, those that were never received included. Hashes `2 * n` nodes, no piece.
@@ -98,7 +119,8 @@ pub fn decode_stripe(
         return Err(Error::BadEncoding { stripe, fault: EncodingFault::StripeRoot { expected, found } });
     }
     let upper_path = proven.path()[layout.stripe_path_digests(proven.index())..].to_vec();
-    Ok(DecodedStripe { layout: *layout, pieces, piece_roots, stripe_root: found, upper_path })
+    let (layout, data_subtrees) = (*layout, Vec::new());
+    Ok(DecodedStripe { layout, pieces, piece_roots, stripe_root: found, upper_path, data_subtrees })
 }
 
 /// Puts pieces at their places; refuses pieces that do not belong together, and too few.

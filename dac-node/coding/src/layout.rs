@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use fpga_hash::tree::SUBTREE_BYTES;
+
 use crate::{Error, tree};
 
 /// Longest batch: 64 MiB. Source: PROTOCOL section 3; nodes may be configured lower.
@@ -80,6 +82,22 @@ impl Layout {
         let full = self.data_pieces() * PIECE_BYTES;
         let start = stripe as usize * full;
         start..self.batch_bytes.min(start + full)
+    }
+
+    /// Which subtrees of dataRoot ([`fpga_hash::tree::SUBTREE_BYTES`] each) lie in a stripe as a whole. None in a batch so
+    /// small that its tree has no second level.
+    ///
+    /// # Panics
+    /// When the stripe does not exist.
+    pub(crate) fn data_subtrees(&self, stripe: u32) -> Range<usize> {
+        let Range { start, end } = self.stripe_range(stripe);
+        let first = start.div_ceil(SUBTREE_BYTES);
+        if self.batch_bytes <= SUBTREE_BYTES {
+            return first..first;
+        }
+        let is_last = end == self.batch_bytes;
+        let behind = if is_last { end.div_ceil(SUBTREE_BYTES) } else { end / SUBTREE_BYTES };
+        first..behind.max(first)
     }
 
     /// Bytes of each piece of a stripe: [`PIECE_BYTES`], in the last stripe at most that; a multiple of 64.

@@ -46,6 +46,8 @@ impl Worker {
                     let decode =
                         |hasher: &dyn Hasher| decode_stripe(&coder, &layout, stripe, &pieces, hasher);
                     let result = shared.hash.judge(decode);
+                    // Here, and not when all stripes are there: then every member would hash at the same time, last.
+                    let result = result.map(|stripe| stripe.with_data_subtrees(&*shared.hasher));
                     Event::StripeDecoded { open_id, stripe, result }
                 });
             }

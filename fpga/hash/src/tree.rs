@@ -12,4 +12,4 @@ pub use merkle::{
     LEAF_BYTES, merkle_path, merkle_root, merkle_root_of_digests, merkle_roots_of_digests, piece_roots,
     root_from_path,
 };
-pub use poseidon::{ARITY, data_root};
+pub use poseidon::{ARITY, SUBTREE_BYTES, data_root, data_root_of_subtrees, data_subtrees};

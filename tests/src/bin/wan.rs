@@ -67,8 +67,12 @@ struct Row {
     max_ms: f64,
     /// When the coordinator had done each stage, since the batch came to it; medians.
     stages_p50_ms: BTreeMap<String, f64>,
+    /// When the others had, since the open came to each of them; medians over members and batches.
+    member_stages_p50_ms: BTreeMap<String, f64>,
     /// When as many members as the quorum had answered it; median.
     quorum_p50_ms: f64,
+    /// Processor time of the whole machine while one batch was certified: members, emulator, kernel, client; mean.
+    processors_busy_ms: f64,
     /// Bytes between members, for each byte of a batch: sent by the coordinator, and received at most by a member.
     coordinator_sent_ratio: f64,
     member_received_ratio_max: f64,
@@ -165,8 +169,8 @@ async fn disperse(
     links.set_all(Link { delay: cli.round_trip / 2, loss: cli.loss, cut: false });
     links.set_rate(cli.rate * 1e6);
     let (rollup, clock) = (members.rollup(), SystemClock::new());
-    let (mut times, mut quorum) = (Vec::new(), Vec::new());
-    let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let (mut times, mut quorum, mut busy) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let (mut stages, mut member_stages) = (Stages::new(), Stages::new());
     let mut before = traffic(&members).await?;
     // The first ones are not measured: connections, caches and threads get warm.
     let warm = 3;
@@ -176,19 +180,25 @@ async fn disperse(
         }
         let batch = noise(number, bytes);
         let wanted = Times::from(clock.now().unix_seconds);
+        let busy_before = processors_busy()?;
         let begun = clock.now().monotonic;
         let answer = rollup.try_submit(members.api(0), &batch, wanted).await?;
         let took = clock.now().monotonic - begun;
         anyhow::ensure!(answer.status == 200, "not certified: {}", answer.text());
         if number >= warm {
+            busy += processors_busy()?.saturating_sub(busy_before);
             times.push(took.as_secs_f64() * 1e3);
             let status = &answer.json()["status"];
-            for (stage, ms) in status["stage_ms"].as_object().into_iter().flatten() {
-                stages.entry(stage.clone()).or_default().extend(ms.as_f64());
-            }
+            add_stages(&mut stages, status);
             quorum.extend(answered(status, usize::from(thresholds.quorum())));
         }
         settled(&members, number + 1).await;
+        if number >= warm {
+            let path = format!("/v1/batches/{}/status", answer.certified(members.committee()).batch_id);
+            for seat in 1..members.len() {
+                add_stages(&mut member_stages, &rollup.try_get(members.api(seat), &path).await?.json());
+            }
+        }
     }
     let after = traffic(&members).await?;
     let total = (cli.batches as f64) * bytes as f64;
@@ -200,11 +210,26 @@ async fn disperse(
         p90_ms: rank(&times, 90),
         p99_ms: rank(&times, 99),
         max_ms: rank(&times, 100),
-        stages_p50_ms: stages.into_iter().map(|(stage, times)| (stage, median(times))).collect(),
+        stages_p50_ms: medians(stages),
+        member_stages_p50_ms: medians(member_stages),
         quorum_p50_ms: median(quorum),
+        processors_busy_ms: busy.as_secs_f64() * 1e3 / cli.batches as f64,
         coordinator_sent_ratio: (after[0].0 - before[0].0) / total,
         member_received_ratio_max: received.fold(0.0, f64::max),
     })
+}
+
+/// Times of each stage, ms.
+type Stages = BTreeMap<String, Vec<f64>>;
+
+fn add_stages(stages: &mut Stages, status: &serde_json::Value) {
+    for (stage, ms) in status["stage_ms"].as_object().into_iter().flatten() {
+        stages.entry(stage.clone()).or_default().extend(ms.as_f64());
+    }
+}
+
+fn medians(stages: Stages) -> BTreeMap<String, f64> {
+    stages.into_iter().map(|(stage, times)| (stage, median(times))).collect()
 }
 
 /// When the member answered that made the quorum.
@@ -236,6 +261,16 @@ async fn settled(members: &Members, batches: u64) {
         })
         .await;
     }
+}
+
+/// Time that all processors of the machine have worked: user, nice, system, interrupts (proc(5), `/proc/stat`).
+fn processors_busy() -> anyhow::Result<Duration> {
+    /// Kernels count in hundredths of a second for user space.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/stat").context("/proc/stat")?;
+    let counts: Vec<f64> = text.split_whitespace().skip(1).map_while(|word| word.parse().ok()).collect();
+    let ticks: f64 = [0, 1, 2, 5, 6].iter().filter_map(|column: &usize| counts.get(*column)).sum();
+    Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
 }
 
 /// Bytes that each member sent and received between members so far.
@@ -285,6 +320,13 @@ fn hashing(thresholds: &Thresholds, bytes: usize) -> anyhow::Result<Duration> {
     Ok(fastest)
 }
 
+fn in_order(stages: &BTreeMap<String, f64>) -> String {
+    let mut stages: Vec<(&String, &f64)> = stages.iter().collect();
+    stages.sort_by(|a, b| a.1.total_cmp(b.1));
+    let stages: Vec<String> = stages.into_iter().map(|(name, ms)| format!("{name} {ms:.1}")).collect();
+    stages.join(", ")
+}
+
 fn print(report: &Report, out: &Path) {
     println!(
         "{} members ({}, {}), {} ms round trip, {} Mbit/s, {} batches of {} bytes",
@@ -296,26 +338,25 @@ fn print(report: &Report, out: &Path) {
         report.batches,
         report.batch_bytes
     );
-    println!("dispersal         p50 ms   p90 ms   p99 ms   longest  sent  received");
+    println!("dispersal         p50 ms   p90 ms   p99 ms   longest  sent  received  processors busy, ms");
     for row in &report.rows {
         println!(
-            "{:16} {:7.1}  {:7.1}  {:7.1}  {:7.1}  {:4.2}  {:4.2}",
+            "{:16} {:7.1}  {:7.1}  {:7.1}  {:7.1}  {:4.2}  {:4.2}      {:.0}",
             row.dispersal,
             row.p50_ms,
             row.p90_ms,
             row.p99_ms,
             row.max_ms,
             row.coordinator_sent_ratio,
-            row.member_received_ratio_max
+            row.member_received_ratio_max,
+            row.processors_busy_ms
         );
     }
     for row in &report.rows {
-        let mut stages: Vec<(&str, f64)> =
-            row.stages_p50_ms.iter().map(|(name, ms)| (&**name, *ms)).collect();
-        stages.push(("quorum answered", row.quorum_p50_ms));
-        stages.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let stages: Vec<String> = stages.into_iter().map(|(name, ms)| format!("{name} {ms:.1}")).collect();
-        println!("{} at the coordinator, ms: {}", row.dispersal, stages.join(", "));
+        let mut stages = row.stages_p50_ms.clone();
+        stages.insert("quorum answered".to_owned(), row.quorum_p50_ms);
+        println!("{} at the coordinator, ms: {}", row.dispersal, in_order(&stages));
+        println!("{} at the others, ms: {}", row.dispersal, in_order(&row.member_stages_p50_ms));
     }
     println!(
         "bound of the coded p50 {:.1} ms, of p99 {:.1} ms; hashing and coding {:.1} ms a member, {:.1} ms shared",

@@ -154,6 +154,21 @@ impl Drop for Links {
     }
 }
 
+impl Outbox {
+    /// Wakes the writer only for a packet that comes before all others.
+    fn put(&self, at: Duration, packet: Vec<u8>) {
+        let mut waiting = lock(&self.waiting);
+        waiting.0 += 1;
+        let number = waiting.0;
+        let is_next = waiting.1.peek().is_none_or(|next| at < next.0.0);
+        waiting.1.push(Reverse((at, number, packet)));
+        drop(waiting);
+        if is_next {
+            self.changed.notify_one();
+        }
+    }
+}
+
 impl Shared {
     fn ends(&self) -> bool {
         self.ends.load(Ordering::Relaxed)
@@ -163,20 +178,16 @@ impl Shared {
     fn read(&self, from: usize, mut device: File) {
         let mut buffer = vec![0; usize::from(MTU)];
         while !self.ends() {
-            if !system::wait_readable(&device, POLL_MS).unwrap_or(false) {
+            let Ok(length) = device.read(&mut buffer) else {
+                // Nothing there: the device does not wait.
+                let _woken = system::wait_readable(&device, POLL_MS);
                 continue;
-            }
-            let Ok(length) = device.read(&mut buffer) else { continue };
+            };
             let packet = &buffer[..length];
             if let Some(to) = receiver(packet).filter(|to| *to < self.outboxes.len())
                 && let Some(at) = self.arrival(from, to, length)
             {
-                let mut waiting = lock(&self.outboxes[to].waiting);
-                waiting.0 += 1;
-                let number = waiting.0;
-                waiting.1.push(Reverse((at, number, packet.to_vec())));
-                drop(waiting);
-                self.outboxes[to].changed.notify_one();
+                self.outboxes[to].put(at, packet.to_vec());
             }
         }
     }

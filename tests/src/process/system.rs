@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Error, Result};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Packets a TUN device holds for its reader; the default of 500 is less than one burst.
@@ -26,9 +27,10 @@ pub(super) fn enter_network(namespace: &File) -> Result<()> {
     checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })
 }
 
-/// Opens a TUN device of the calling thread's network: reads and writes are whole IP packets.
+/// Opens a TUN device of the calling thread's network: reads and writes are whole IP packets, and do not wait.
 pub(super) fn open_device(name: &str) -> Result<File> {
-    let device = File::options().read(true).write(true).open("/dev/net/tun")?;
+    let mut options = File::options();
+    let device = options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
     let mut request = request_for(name);
     let flags = libc::IFF_TUN | libc::IFF_NO_PI;
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("two low bits");

@@ -61,15 +61,25 @@ impl Coordinator {
         &self,
         choose: impl Fn(u32, Vec<CheckedPiece>) -> Vec<CheckedPiece>,
     ) -> Result<DecodedBatch, dac_node_coding::Error> {
+        self.assembled(choose, |_| false)?.finish(&self.commitments, &*hasher())
+    }
+
+    /// The same before the commitments are computed; the stripes that `early` names bring their part of dataRoot.
+    pub(crate) fn assembled(
+        &self,
+        choose: impl Fn(u32, Vec<CheckedPiece>) -> Vec<CheckedPiece>,
+        early: impl Fn(u32) -> bool,
+    ) -> Result<BatchAssembler, dac_node_coding::Error> {
         let mut assembler =
             BatchAssembler::new(&self.layout, Some(attest::SeatIndex(self.layout.members() - 1)));
         for stripe in (0..self.layout.stripes()).rev() {
             let pieces = choose(stripe, self.checked_pieces(stripe));
             let decoded =
                 dac_node_coding::decode_stripe(&self.coder, &self.layout, stripe, &pieces, &*hasher())?;
+            let decoded = if early(stripe) { decoded.with_data_subtrees(&*hasher()) } else { decoded };
             assert!(assembler.insert(&decoded));
             assert!(!assembler.insert(&decoded), "a second one is ignored");
         }
-        assembler.finish(&self.commitments, &*hasher())
+        Ok(assembler)
     }
 }

@@ -88,6 +88,46 @@ fn largest_committees_code_and_decode() {
     }
 }
 
+/// `dataRoot` from parts that were hashed as the stripes of `early` were decoded, and Poseidon hashes left for the end.
+fn data_root_with(ours: &Coordinator, early: impl Fn(u32) -> bool) -> (fpga_hash::Digest, u64) {
+    let assembled = ours.assembled(|_, pieces| pieces, early).unwrap();
+    let last = hasher();
+    let before = last.work().poseidon_hashes;
+    let decoded = assembled.finish(&ours.commitments, &*last).unwrap();
+    (decoded.commitments.data_root.0, last.work().poseidon_hashes - before)
+}
+
+#[test]
+fn data_root_may_be_hashed_stripe_by_stripe() {
+    // With `k = 31` borders of stripes are borders of subtrees; the second length ends one byte into a subtree.
+    let (subtree, stripe) = (fpga_hash::tree::SUBTREE_BYTES, 3 * PIECE_BYTES);
+    let lengths = [
+        1,
+        subtree,
+        subtree + 1,
+        stripe + 1,
+        2 * stripe + 77,
+        2 * stripe + subtree - 1,
+        31 * PIECE_BYTES * 2,
+    ];
+    for (members, minimum_shards) in [(7, 3), (1, 1), (40, 31)] {
+        for bytes in lengths {
+            let ours = Coordinator::new(members, minimum_shards, generated_batch(11, bytes));
+            let expected = ours.commitments.data_root.0;
+            for early in [|_| true, |stripe| stripe % 2 == 0, |stripe| stripe > 0] {
+                assert_eq!(data_root_with(&ours, early).0, expected, "{members} members, {bytes} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn little_of_data_root_is_left_when_the_last_stripe_comes() {
+    let ours = Coordinator::new(7, 3, generated_batch(12, 1 << 20));
+    let (late, early) = (data_root_with(&ours, |_| false).1, data_root_with(&ours, |_| true).1);
+    assert!(late > 4_000 && early * 20 < late, "{early} hashes of {late}");
+}
+
 #[test]
 fn decoded_stripe_proves_pieces_that_were_never_received() {
     let ours = Coordinator::new(7, 3, generated_batch(6, 3 * PIECE_BYTES * 4 + 5));

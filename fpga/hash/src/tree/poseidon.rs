@@ -12,6 +12,9 @@ pub const ARITY: usize = 8;
 /// Bytes of a group: the most that always fits an element.
 const GROUP_BYTES: usize = 31;
 
+/// Bytes under one node of the second level. See [`data_subtrees`].
+pub const SUBTREE_BYTES: usize = GROUP_BYTES * ARITY * ARITY;
+
 /// Groups that one task takes through two levels: 512 and then 64 nodes fill every engine's lanes.
 const TASK_GROUPS: usize = 4096;
 
@@ -32,15 +35,28 @@ thread_local! {
 /// When `batch` is empty: an empty batch is an error that its submitter has heard of before anything is hashed.
 pub fn data_root(hasher: &dyn Hasher, batch: &[u8]) -> Digest {
     assert!(!batch.is_empty(), "an empty batch has no root");
-    let top = if batch.len() <= GROUP_BYTES * ARITY * ARITY {
-        small_level(hasher, batch)
-    } else {
-        lower_levels(hasher, batch)
-    };
+    let top =
+        if batch.len() <= SUBTREE_BYTES { small_level(hasher, batch) } else { data_subtrees(hasher, batch) };
+    root_above(hasher, top, batch.len() as u64)
+}
+
+/// `dataRoot` of a batch of more than [`SUBTREE_BYTES`] from the [`data_subtrees`] of all its bytes, in their order.
+///
+/// Cost: a seventh of a hash for each subtree.
+///
+/// # Panics
+/// When a batch of `batch_bytes` has another number of subtrees, or is too small to have a second level.
+pub fn data_root_of_subtrees(hasher: &dyn Hasher, subtrees: Vec<FieldElement>, batch_bytes: u64) -> Digest {
+    assert!(batch_bytes > SUBTREE_BYTES as u64, "{batch_bytes} bytes have no second level");
+    assert_eq!(subtrees.len() as u64, batch_bytes.div_ceil(SUBTREE_BYTES as u64), "subtrees of the batch");
+    root_above(hasher, subtrees, batch_bytes)
+}
+
+/// The levels above `top`, and the length.
+fn root_above(hasher: &dyn Hasher, top: Vec<FieldElement>, batch_bytes: u64) -> Digest {
     let root = upper_levels(hasher, top);
-    let length = FieldElement::from(batch.len() as u64);
     let mut bound = [FieldElement::ZERO];
-    hasher.poseidon(&[root, length], 2, &mut bound);
+    hasher.poseidon(&[root, FieldElement::from(batch_bytes)], 2, &mut bound);
     bound[0].to_be_bytes()
 }
 
@@ -53,11 +69,14 @@ fn small_level(hasher: &dyn Hasher, batch: &[u8]) -> Vec<FieldElement> {
     nodes
 }
 
-/// The second level of a larger batch: one node per 64 groups.
-fn lower_levels(hasher: &dyn Hasher, batch: &[u8]) -> Vec<FieldElement> {
-    let groups = batch.len().div_ceil(GROUP_BYTES);
-    let mut level = vec![FieldElement::ZERO; groups.div_ceil(ARITY * ARITY)];
-    let tasks = batch.par_chunks(TASK_GROUPS * GROUP_BYTES);
+/// The second level of the tree over a part of a larger batch: one node for each [`SUBTREE_BYTES`], so that a batch can be
+/// hashed in parts while it arrives. The part begins at a multiple of [`SUBTREE_BYTES`]; only the end of the batch may
+/// be shorter than a whole subtree.
+///
+/// Cost: all but a sixty-third of the hashes of `dataRoot`, in tasks as there.
+pub fn data_subtrees(hasher: &dyn Hasher, part: &[u8]) -> Vec<FieldElement> {
+    let mut level = vec![FieldElement::ZERO; part.len().div_ceil(SUBTREE_BYTES)];
+    let tasks = part.par_chunks(TASK_GROUPS * GROUP_BYTES);
     tasks.zip(level.par_chunks_mut(TASK_GROUPS / ARITY / ARITY)).for_each(|(bytes, nodes)| {
         let (mut groups, mut first) = SCRATCH.take();
         push_groups(bytes, &mut groups);
