@@ -55,7 +55,17 @@ async fn certify(devnet: &Devnet, rollup: &Rollup, first: u64, count: u64, bytes
     ids
 }
 
-/// Waits until a member says that everything it owes is here and was read back; a minute for each step forward.
+/// Waits until a member says that it signed a batch.
+async fn signed_by(devnet: &Devnet, rollup: &Rollup, seat: u16, id: BatchId) {
+    let path = format!("/v1/batches/{id}/status");
+    until("the member signed", || async {
+        let status = rollup.get(&devnet.member(seat).unwrap().api_url(), &path).await.json();
+        (status["members"][usize::from(seat)]["outcome"] == "signed").then_some(())
+    })
+    .await;
+}
+
+/// Waits until a member says that everything it owes is here and was read back; `until` for each step forward.
 async fn whole(devnet: &Devnet, seat: u16, live: u64) -> CustodyReport {
     let mut checked = 0;
     loop {
@@ -87,7 +97,10 @@ async fn a_lost_disk_comes_back_whole_for_little_more_than_one_shard_a_batch() {
     let rollup = Rollup::of(&devnet);
     let ids = certify(&devnet, &rollup, 7000, live_batches(), 256 << 10).await;
     let lost = 6;
-    // A piece still on its way would come again by the usual way, and not be a repair.
+    // What it has not signed would come again by the usual way, and not be a repair.
+    for id in &ids {
+        signed_by(&devnet, &rollup, lost, *id).await;
+    }
     whole(&devnet, lost, ids.len() as u64).await;
     devnet.stop_member(lost).await.unwrap();
     std::fs::remove_dir_all(data_dir(&devnet, lost)).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// For facts that only HTTP shows and nothing announces, such as an expired copy being gone.
 ///
 /// # Panics
-/// After a minute, with `what` was waited for.
+/// After three minutes, with `what` was waited for: what takes seconds on a quiet machine takes a minute on a shared one.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
     let asking = async {
         loop {
@@ -17,8 +17,8 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl F
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
-    match tokio::time::timeout(Duration::from_secs(60), asking).await {
+    match tokio::time::timeout(Duration::from_secs(180), asking).await {
         Ok(answer) => answer,
-        Err(_) => panic!("waited a minute in vain: {what}"),
+        Err(_) => panic!("waited three minutes in vain: {what}"),
     }
 }
