@@ -1,7 +1,7 @@
 //! L1 over JSON-RPC: several providers, one asked at a time, the next one when it fails.
 //!
 //! A provider is believed about the chain; what it says of keys and committees is checked again by whoever uses it
-//! ([`super::View::committee`]). Each request has a time limit, each answer a limit of bytes ([`super::bounded`]). Left out on
+//! ([`super::View::committee`]). Each request has a time limit, each answer a limit of bytes (`bounded.rs`). Left out on
 //! purpose: asking several providers and comparing; a member that trusts none runs its own.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

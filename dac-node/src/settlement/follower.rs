@@ -5,7 +5,7 @@
 //!
 //! L1 time never stands still and never goes back: a provider that shows the same block for ever, that lags behind, or that
 //! catches up slowly stops no clock. So an epoch ends on time for a member that hears nothing true any more. A newer block
-//! sets the time forward, and back only as far as the monotonic clock may have run fast ([`DRIFT_PARTS`]).
+//! sets the time forward, and back only as far as the monotonic clock may have run fast (`DRIFT_PARTS`).
 //!
 //! A provider whose answers fail, or whose newest block gets old, is left for the next one
 //! ([`Settlement::next_provider`]). One that does not have a block which was confirmed is behind; only another block in its place is a
