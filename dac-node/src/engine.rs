@@ -10,7 +10,8 @@
 //! (when exchanges may begin).
 //!
 //! Bounds: exchanges in flight and their bytes, opens per submission, pieces parked during admission (by the senders'
-//! credits), candidates per seat, settled batches remembered. All are in [`EngineConfig`] or constants here.
+//! credits), candidates per seat, settled batches remembered, certificates
+//! that come before their statement. All are in [`EngineConfig`] or constants here.
 
 mod certify;
 mod effect;
@@ -31,7 +32,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use attest::{BatchId, Committee, RollupId, SeatIndex, SubmissionDigest};
+use attest::{BatchId, CheckedCertificate, Committee, RollupId, SeatIndex, SubmissionDigest};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -110,6 +111,8 @@ pub struct Engine {
     by_submission: HashMap<SubmissionDigest, Vec<OpenId>>,
     by_batch_id: HashMap<BatchId, OpenId>,
     settled: VecDeque<OpenId>,
+    /// Certificates of statements that are not known here yet: as many as exchanges may be in flight, the oldest goes.
+    early_certificates: VecDeque<Box<CheckedCertificate>>,
     rng: ChaCha8Rng,
     term: Term,
     stopping: bool,
@@ -129,6 +132,7 @@ impl Engine {
             by_submission: HashMap::new(),
             by_batch_id: HashMap::new(),
             settled: VecDeque::new(),
+            early_certificates: VecDeque::new(),
             rng,
             term: Term::Running { until: None },
             stopping: false,
@@ -168,6 +172,7 @@ impl Engine {
             Event::CertificateChecked { from, gossip, result } => {
                 self.on_certificate_checked(from, gossip, result, now, effects);
             }
+            Event::CertificateFound(certificate) => self.on_certificate_found(certificate, effects),
             Event::CertificateStored { batch_id, result } => {
                 self.on_certificate_stored(batch_id, result, now, effects);
             }

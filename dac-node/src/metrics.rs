@@ -61,6 +61,9 @@ pub const SCRUB_PASSES: &str = "dac_scrub_passes_total";
 pub const DAMAGE_FOUND: &str = "dac_damage_found_total";
 /// Audits of other members. Labels: `seat`, `member` (the one asked), `outcome` (held, missing, wrong, no_answer).
 pub const AUDITS: &str = "dac_audits_total";
+/// What the network edge could not take or hand on. Labels: `seat`, `what`: frames (a full queue or an absent member; the
+/// peer pulls), gossip (this node is behind), malformed (frames that are no messages).
+pub const NETWORK_DROPPED: &str = "dac_network_dropped_total";
 /// Members connected, this one included. Labels: `seat`.
 pub const MEMBERS_CONNECTED: &str = "dac_members_connected";
 /// Requests answered. Labels: `seat`, `route`, `status`.
@@ -297,6 +300,11 @@ impl Meter {
         counter!(DAMAGE_FOUND, "seat" => seat()).absolute(damage);
     }
 
+    /// Totals of what the network edge dropped.
+    pub fn network_dropped(&self, what: &'static str, total: u64) {
+        counter!(NETWORK_DROPPED, "seat" => self.seat.clone(), "what" => what).absolute(total);
+    }
+
     /// Another member was audited.
     pub fn audit(&self, member: u16, outcome: AuditOutcome) {
         let (seat, member) = (self.seat.clone(), member.to_string());
@@ -404,6 +412,7 @@ fn describe() {
     describe_counter!(SCRUB_PASSES, "Passes over everything that is stored");
     describe_counter!(DAMAGE_FOUND, "Damaged contents found by the scrub");
     describe_counter!(AUDITS, "Random leaves asked of other members, by outcome");
+    describe_counter!(NETWORK_DROPPED, "Frames and gossip messages that the network edge dropped");
     describe_gauge!(MEMBERS_CONNECTED, "Members connected, this one included");
     describe_counter!(HTTP_REQUESTS, "HTTP requests by route and status");
     describe_histogram!(HTTP_SECONDS, "Seconds to the first byte of an HTTP answer");

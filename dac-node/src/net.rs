@@ -84,6 +84,25 @@ pub enum NetworkEvent {
     },
 }
 
+/// What came in for one committee. Gossip has a queue of its own: frames of streams wait for their turn, gossip cannot, and
+/// a node that is behind with pieces must still hear of certificates.
+#[derive(Debug)]
+pub struct NetworkEvents {
+    messages: mpsc::Receiver<NetworkEvent>,
+    gossip: mpsc::Receiver<NetworkEvent>,
+}
+
+impl NetworkEvents {
+    /// The next one; neither kind keeps the other waiting. `None` when the edge is closed and everything was taken.
+    pub async fn recv(&mut self) -> Option<NetworkEvent> {
+        tokio::select! {
+            Some(event) = self.messages.recv() => Some(event),
+            Some(event) = self.gossip.recv() => Some(event),
+            else => None,
+        }
+    }
+}
+
 /// Orders for the swarm task.
 #[derive(Debug)]
 enum Command {

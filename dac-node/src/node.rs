@@ -39,7 +39,7 @@ use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
 use crate::hash_engine::HashEngine;
 use crate::message::{Control, OpenId};
 use crate::metrics::Meter;
-use crate::net::{Network, NetworkEvent};
+use crate::net::{Network, NetworkEvent, NetworkEvents};
 use crate::service::{Reason, Refusal, RollupPolicy};
 use crate::store::ShardStore;
 
@@ -79,7 +79,7 @@ pub struct NodeParts {
     /// Its edge towards the other members.
     pub network: Network,
     /// What comes in there.
-    pub events: mpsc::Receiver<NetworkEvent>,
+    pub events: NetworkEvents,
     /// Its storage.
     pub store: Arc<dyn ShardStore>,
     /// Its hash engine.
@@ -350,7 +350,7 @@ impl Worker {
         term: Term,
         mut requests: mpsc::Receiver<Request>,
         mut completions: mpsc::Receiver<Completion>,
-        mut events: mpsc::Receiver<NetworkEvent>,
+        mut events: NetworkEvents,
     ) -> Result<(), NodeError> {
         self.feed(Event::Term(term));
         let result = self.work(&mut requests, &mut completions, &mut events).await;
@@ -362,7 +362,7 @@ impl Worker {
         &mut self,
         requests: &mut mpsc::Receiver<Request>,
         completions: &mut mpsc::Receiver<Completion>,
-        events: &mut mpsc::Receiver<NetworkEvent>,
+        events: &mut NetworkEvents,
     ) -> Result<(), NodeError> {
         let mut connected = self.shared.network.connected();
         let mut stopping = self.shared.stopping.subscribe();

@@ -1,15 +1,38 @@
 //! Bytes that change on the disk: never a wrong one is served.
 
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
-use e2e::{Members, noise};
+use bytesize::ByteSize;
+use dac_node::config::NodeConfig;
+use e2e::{Members, noise, until};
 
-use crate::shared::{four_members, times};
+use crate::shared::{members_with, times};
 
 /// A bit of every so-manyth byte is flipped.
 const EVERY: u64 = 512;
 /// The first bytes of a segment are its header: a damaged one is noticed when the file is opened.
 const HEADER_BYTES: u64 = 4096;
+
+/// Damage that a member finds by itself it brings back from the others. While the test lasts nobody asks others for leaves,
+/// and the scrub rests for minutes after it has read what [`lull`] gives it.
+fn unsuspecting(_: u16, config: &mut NodeConfig) {
+    config.heal.audit_every = Duration::from_secs(86_400);
+    config.heal.scrub_rate = ByteSize::kib(64);
+}
+
+/// Certifies a large batch and waits until the scrub of every member has read it.
+async fn lull(members: &Members) {
+    let rollup = members.rollup();
+    rollup.submit(members.api(0), &noise(299, 8 << 20), times()).await.certified(members.committee());
+    for seat in 0..4 {
+        until("the scrub has read something", || async {
+            let report = rollup.get(members.api(seat), "/v1/custody").await.json();
+            (report["scrub"]["bytes"].as_u64()? > 0).then_some(())
+        })
+        .await;
+    }
+}
 
 /// Flips bits in all segments of a member, under its hands; how many.
 fn damage(members: &Members, seat: u16) -> usize {
@@ -35,7 +58,8 @@ fn damage(members: &Members, seat: u16) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_with_damaged_segments_serves_right_bytes_while_others_have_them_and_none_when_nobody_has() {
     let directory = tempfile::tempdir().unwrap();
-    let members = four_members(directory.path()).await;
+    let members = members_with(directory.path(), false, unsuspecting).await;
+    lull(&members).await;
     let (rollup, times) = (members.rollup(), times());
     let mut held = Vec::new();
     for seed in 300..303 {

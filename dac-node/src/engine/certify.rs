@@ -202,20 +202,39 @@ impl Engine {
         };
         effects.push(Effect::Judge { gossip, verdict: Verdict::Accept });
         let batch_id = checked.batch_id();
-        let signers: SeatSet = checked.signers().iter().map(|seat| seat.0).collect();
-        let batch = self.by_batch_id.get(&batch_id).and_then(|open_id| self.batches.get_mut(open_id));
-        if let Some(batch) = batch {
-            if let Certification::Done(known) | Certification::Storing(known) = batch.certification
-                && known.len() >= signers.len()
-            {
-                return;
-            }
-            batch.certification = Certification::Storing(signers);
-            batch.publish = None;
-            batch.takeover_at = None;
+        if !self.by_batch_id.contains_key(&batch_id) {
+            let certificate = Box::new(checked.certificate().clone());
+            effects.push(Effect::StoreCertificate { batch_id, certificate });
         }
-        let certificate = Box::new(checked.into_certificate());
-        effects.push(Effect::StoreCertificate { batch_id, certificate });
+        self.on_certificate_found(checked, effects);
+    }
+
+    /// Another member made this certificate: the batch needs none of this member, once its statement is known here.
+    pub(super) fn on_certificate_found(&mut self, checked: Box<CheckedCertificate>, effects: &mut Effects) {
+        let open_id = self.by_batch_id.get(&checked.batch_id());
+        match open_id.and_then(|open_id| self.batches.get_mut(open_id)) {
+            Some(batch) => store_certificate(batch, *checked, effects),
+            None => self.remember_early_certificate(checked),
+        }
+    }
+
+    /// A member that is slower than a quorum has the certificate before it knows the statement itself.
+    fn remember_early_certificate(&mut self, checked: Box<CheckedCertificate>) {
+        self.early_certificates.retain(|known| known.batch_id() != checked.batch_id());
+        self.early_certificates.push_back(checked);
+        while self.early_certificates.len() > self.config.batches_in_flight_max {
+            self.early_certificates.pop_front();
+        }
+    }
+
+    /// The statement is known now: a certificate that came before it is this batch's.
+    pub(super) fn take_early_certificate(&mut self, open_id: OpenId, effects: &mut Effects) {
+        let Some(batch) = self.batches.get_mut(&open_id) else { return };
+        let Some((batch_id, _)) = &batch.statement else { return };
+        let known = self.early_certificates.iter().position(|checked| checked.batch_id() == *batch_id);
+        if let Some(checked) = known.and_then(|at| self.early_certificates.remove(at)) {
+            store_certificate(batch, *checked, effects);
+        }
     }
 
     /// The certificate is durable: publish it if this member made it.
@@ -314,6 +333,22 @@ impl Engine {
             self.on_piece_deadline(open_id, now, effects);
         }
     }
+}
+
+/// Stores a certificate that another member made, unless one of as many signers is known.
+fn store_certificate(batch: &mut Batch, checked: CheckedCertificate, effects: &mut Effects) {
+    let signers: SeatSet = checked.signers().iter().map(|seat| seat.0).collect();
+    if let Certification::Done(known) | Certification::Storing(known) = batch.certification
+        && known.len() >= signers.len()
+    {
+        return;
+    }
+    batch.certification = Certification::Storing(signers);
+    batch.publish = None;
+    batch.takeover_at = None;
+    let batch_id = checked.batch_id();
+    let certificate = Box::new(checked.into_certificate());
+    effects.push(Effect::StoreCertificate { batch_id, certificate });
 }
 
 /// Takes the votes out that were tried and are false: all of a liar's, unless the seat also had a good one. Only what a

@@ -175,6 +175,8 @@ pub enum Event {
         /// Verified, or not.
         result: Result<Box<CheckedCertificate>, attest::Error>,
     },
+    /// A certificate that was missed was fetched from another member and verified.
+    CertificateFound(Box<CheckedCertificate>),
     /// Answer to [`super::Effect::StoreCertificate`].
     CertificateStored {
         /// Which batch.

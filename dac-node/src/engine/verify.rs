@@ -131,6 +131,7 @@ impl Engine {
             batch.phase = Phase::Signing;
             effects.push(Effect::Sign { open_id, statement: Box::new(statement) });
         }
+        self.take_early_certificate(open_id, effects);
         self.note_stage_of(open_id, "rooted", now, effects);
         // The status is posted before anyone is told to wait for it.
         effects.push(Effect::Changed(batch_id));

@@ -10,9 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::queue::{Class, Counters, PeerQueue};
-use super::{NetworkConfig, NetworkEvent, Peer, streams};
+use super::{NetworkConfig, NetworkEvent, NetworkEvents, Peer, streams};
 use crate::engine::SeatSet;
 use crate::message::CONTROL_TOPIC;
+
+/// Gossip messages that may wait for the node; more are dropped. At 8 KiB each at most, 8 MiB.
+const GOSSIP_MAX: usize = 1024;
 
 /// What the swarm task keeps of a committee. Dropping it ends its streams.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ pub(super) struct Joined {
     pub(super) seats: Arc<HashMap<PeerId, u16>>,
     pub(super) queues: Arc<HashMap<u16, PeerQueue>>,
     pub(super) connected: watch::Sender<SeatSet>,
-    pub(super) events: mpsc::Sender<NetworkEvent>,
+    pub(super) gossip: mpsc::Sender<NetworkEvent>,
     _tasks: JoinSet<()>,
 }
 
@@ -32,10 +35,11 @@ impl Joined {
         config: NetworkConfig,
         control: &Control,
         counters: &Arc<Counters>,
-    ) -> anyhow::Result<(Joined, mpsc::Receiver<NetworkEvent>)> {
+    ) -> anyhow::Result<(Joined, NetworkEvents)> {
         let seats: HashMap<PeerId, u16> = config.peers.iter().map(|peer| (peer.peer_id, peer.seat)).collect();
         let seats = Arc::new(seats);
-        let (events, receiver) = mpsc::channel(streams::CREDITS_PER_PEER * 4);
+        let (events, messages) = mpsc::channel(streams::CREDITS_PER_PEER * 4);
+        let (gossip, gossiped) = mpsc::channel(GOSSIP_MAX);
         let connected = watch::channel(SeatSet::from_iter([config.seat])).0;
         let mut tasks = JoinSet::new();
         for class in Class::ALL {
@@ -64,10 +68,10 @@ impl Joined {
             seats,
             queues: Arc::new(queues),
             connected,
-            events,
+            gossip,
             _tasks: tasks,
         };
-        Ok((joined, receiver))
+        Ok((joined, NetworkEvents { messages, gossip: gossiped }))
     }
 
     /// Tells everybody that a member of this committee came or went; does nothing for others.

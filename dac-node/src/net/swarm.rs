@@ -1,6 +1,6 @@
 //! The libp2p swarm: who is connected, and gossip. Never hashes, decodes or syncs; never waits for the node.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::committee::Joined;
 use super::queue::Counters;
-use super::{Command, Network, NetworkConfig, NetworkEvent};
+use super::{Command, Network, NetworkConfig, NetworkEvent, NetworkEvents};
 use crate::engine::{GossipId, Verdict};
 use crate::message::GOSSIP_BYTES_MAX;
 
@@ -137,7 +137,7 @@ impl Bound {
     ///
     /// # Errors
     /// When the topic cannot be subscribed.
-    pub fn start(self, config: NetworkConfig) -> anyhow::Result<(Network, mpsc::Receiver<NetworkEvent>)> {
+    pub fn start(self, config: NetworkConfig) -> anyhow::Result<(Network, NetworkEvents)> {
         let (edge, mut task, commands) = self.parts();
         let (joined, network, events) = edge.committee(config, true)?;
         task.join(joined)?;
@@ -153,7 +153,7 @@ impl Bound {
             swarm: self.swarm,
             committees: HashMap::new(),
             others: HashMap::new(),
-            unjudged: HashMap::new(),
+            unjudged: BTreeMap::new(),
             next_gossip: 0,
             counters: counters.clone(),
         };
@@ -180,10 +180,7 @@ impl Edge {
     ///
     /// # Errors
     /// When this edge takes part in it already, or is closed.
-    pub async fn join(
-        &self,
-        config: NetworkConfig,
-    ) -> anyhow::Result<(Network, mpsc::Receiver<NetworkEvent>)> {
+    pub async fn join(&self, config: NetworkConfig) -> anyhow::Result<(Network, NetworkEvents)> {
         let (joined, network, events) = self.committee(config, false)?;
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Join(Box::new(joined), reply)).await.context("the edge is closed")?;
@@ -207,7 +204,7 @@ impl Edge {
         &self,
         config: NetworkConfig,
         is_alone: bool,
-    ) -> anyhow::Result<(Joined, Network, mpsc::Receiver<NetworkEvent>)> {
+    ) -> anyhow::Result<(Joined, Network, NetworkEvents)> {
         let (joined, events) = Joined::new(config, &self.control, &self.counters)?;
         let network = Network {
             queues: joined.queues.clone(),
@@ -306,7 +303,7 @@ struct Task {
     swarm: Swarm<Behaviour>,
     committees: HashMap<TopicHash, Joined>,
     others: HashMap<PeerId, Other>,
-    unjudged: HashMap<GossipId, (MessageId, PeerId)>,
+    unjudged: BTreeMap<GossipId, (MessageId, PeerId)>,
     next_gossip: GossipId,
     counters: Arc<Counters>,
 }
@@ -364,7 +361,10 @@ impl Task {
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.set_connected(peer_id, true),
+            SwarmEvent::ConnectionEstablished { peer_id, num_established, endpoint, .. } => {
+                tracing::debug!(%peer_id, num_established, dialer = endpoint.is_dialer(), "connected");
+                self.set_connected(peer_id, true);
+            }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
                 tracing::debug!(%peer_id, cause = cause.map(|c| c.to_string()), "disconnected");
                 self.set_connected(peer_id, false);
@@ -394,7 +394,12 @@ impl Task {
     }
 
     fn on_gossip(&mut self, event: gossipsub::Event) {
-        let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return };
+        let (propagation_source, message_id, message) = match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                (propagation_source, message_id, message)
+            }
+            other => return tracing::debug!(event = ?other, "gossip"),
+        };
         // A neighbour of another committee may pass on what it should not: nobody here takes it.
         let Some(joined) = self.committees.get(&message.topic) else { return };
         let Some(from) = joined.seats.get(&propagation_source).copied() else {
@@ -405,14 +410,23 @@ impl Task {
         self.next_gossip += 1;
         let bytes = Bytes::from(message.data);
         let behind = bytes.len() > GOSSIP_BYTES_MAX
-            || self.unjudged.len() >= UNJUDGED_MAX
-            || joined.events.try_send(NetworkEvent::Gossip { from, bytes, gossip }).is_err();
+            || joined.gossip.try_send(NetworkEvent::Gossip { from, bytes, gossip }).is_err();
         if behind {
             // The swarm task never waits for the node: what the node cannot take now is not passed on either.
             self.counters.gossip_dropped.fetch_add(1, Ordering::Relaxed);
             self.report(&message_id, &propagation_source, Verdict::Ignore);
         } else {
             self.unjudged.insert(gossip, (message_id, propagation_source));
+            self.forget_unjudged();
+        }
+    }
+
+    /// A verdict that was lost leaves its message behind: it must not keep later ones out.
+    fn forget_unjudged(&mut self) {
+        while self.unjudged.len() > UNJUDGED_MAX
+            && let Some((_, (message_id, source))) = self.unjudged.pop_first()
+        {
+            self.report(&message_id, &source, Verdict::Ignore);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The edge over real libp2p on loopback.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::AsyncWriteExt;
+use futures::{AsyncWriteExt, FutureExt};
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
-use tokio::sync::mpsc;
 
 use super::*;
 use crate::message::{FRAME_BYTES_MAX, OpenId};
@@ -31,7 +31,7 @@ fn config(seat: u16, peers: &[(u16, &Bound)]) -> NetworkConfig {
     NetworkConfig { seat, peers: peers.collect(), committee: "test".to_owned() }
 }
 
-type Running = (Network, mpsc::Receiver<NetworkEvent>);
+type Running = (Network, NetworkEvents);
 
 async fn pair(listen: &str) -> (Running, Running) {
     let (a, b) = (bind(1, listen).await, bind(2, listen).await);
@@ -47,8 +47,17 @@ async fn connected(network: &Network, seat: u16) {
     tokio::time::timeout(PATIENCE, seats.wait_for(|seats| seats.contains(seat))).await.unwrap().unwrap();
 }
 
-async fn next(events: &mut mpsc::Receiver<NetworkEvent>) -> NetworkEvent {
+async fn next(events: &mut NetworkEvents) -> NetworkEvent {
     tokio::time::timeout(PATIENCE, events.recv()).await.unwrap().unwrap()
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let asking = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap();
 }
 
 fn lack(stripe: u32) -> Message {
@@ -117,7 +126,7 @@ async fn an_unread_peer_fills_its_credits_and_then_waits() {
     a.queue(2).unwrap().send(Class::Bulk, open.to_frame()).await.unwrap();
     let NetworkEvent::Message { message, .. } = next(&mut b_events).await else { panic!("gossip") };
     assert_eq!(message, open);
-    assert!(b_events.try_recv().is_err(), "more messages than credits");
+    assert!(b_events.recv().now_or_never().is_none(), "more messages than credits");
     drop(held);
     for stripe in u32::try_from(streams::CREDITS_PER_PEER).unwrap()..total {
         let NetworkEvent::Message { message, .. } = next(&mut b_events).await else { panic!("gossip") };
@@ -173,6 +182,42 @@ async fn gossip_is_passed_on_only_after_a_verdict() {
     }
     let NetworkEvent::Gossip { from, bytes, .. } = next(&mut c_events).await else { panic!("message") };
     assert_eq!((from, bytes[0]), (2, 2), "only what was accepted travels on");
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_with_frames_hears_gossip() {
+    let own = bind(1, "/ip4/127.0.0.1/tcp/0").await;
+    let bound = futures::future::join_all((2..7).map(|seed| bind(seed, "/ip4/127.0.0.1/tcp/0"))).await;
+    let peers: Vec<(u16, &Bound)> = (2..).zip(&bound).collect();
+    let own_config = config(1, &peers);
+    let configs = [2, 3, 4, 5, 6].map(|seat| config(seat, &[(1, &own)]));
+    let (own, mut events) = own.start(own_config).unwrap();
+    let mut others = Vec::new();
+    for (bound, config) in bound.into_iter().zip(configs) {
+        others.push(bound.start(config).unwrap().0);
+        connected(others.last().unwrap(), 1).await;
+    }
+    let is_gossip = |event: &NetworkEvent| matches!(event, NetworkEvent::Gossip { .. });
+    // Subscriptions take a moment to be known.
+    while events.recv().now_or_never().flatten().is_none() {
+        others[0].gossip(vec![0; 100]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // More than the queue of frames takes, and nobody takes anything out of it.
+    let frame = lack(1).to_frame();
+    for other in &others {
+        for _ in 0..streams::CREDITS_PER_PEER {
+            other.queue(1).unwrap().send(Class::Repair, frame.clone()).await.unwrap();
+        }
+    }
+    let received = |counter: &AtomicU64, total: usize| counter.load(Ordering::Relaxed) >= total as u64;
+    let counters = own.counters();
+    let full = frame.len() * (streams::CREDITS_PER_PEER * 4 + 1);
+    until(|| received(&counters.received_bytes[Class::Repair as usize], full)).await;
+    others[0].gossip(vec![1; 100]);
+    until(|| received(&counters.gossip_received_bytes, 200)).await;
+    while !is_gossip(&next(&mut events).await) {}
+    assert_eq!(counters.gossip_dropped.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

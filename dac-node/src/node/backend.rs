@@ -333,9 +333,12 @@ impl Backend for NodeHandle {
                 .max();
             meter.queue(class.name(), depth.unwrap_or(0), QUEUE_FRAMES_MAX);
         }
-        let control = |total: &std::sync::atomic::AtomicU64| total.load(Ordering::Relaxed);
-        meter.bytes_so_far(Direction::Out, MeterClass::Control, control(&counters.gossip_sent_bytes));
-        meter.bytes_so_far(Direction::In, MeterClass::Control, control(&counters.gossip_received_bytes));
+        let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        meter.bytes_so_far(Direction::Out, MeterClass::Control, total(&counters.gossip_sent_bytes));
+        meter.bytes_so_far(Direction::In, MeterClass::Control, total(&counters.gossip_received_bytes));
+        meter.network_dropped("frames", total(&counters.frames_dropped));
+        meter.network_dropped("gossip", total(&counters.gossip_dropped));
+        meter.network_dropped("malformed", total(&counters.malformed));
         for (engine, work) in self.shared.hash.work() {
             let keccak =
                 HashWork { function: "keccak256", hashes: work.keccak_hashes, bytes: work.keccak_bytes };

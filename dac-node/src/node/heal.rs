@@ -62,10 +62,10 @@ impl Heal {
 }
 
 /// Starts everything; it ends when the node stops.
-pub(super) fn start(shared: &Arc<Shared>, fatal: &mpsc::Sender<Completion>) {
+pub(super) fn start(shared: &Arc<Shared>, completions: &mpsc::Sender<Completion>) {
     until_stopped(shared, refresh(shared.clone()));
-    until_stopped(shared, catch_up::run(shared.clone()));
-    until_stopped(shared, repair::run(shared.clone(), fatal.clone()));
+    until_stopped(shared, catch_up::run(shared.clone(), completions.clone()));
+    until_stopped(shared, repair::run(shared.clone(), completions.clone()));
     until_stopped(shared, scrub::run(shared.clone()));
     until_stopped(shared, audit::run(shared.clone()));
 }

@@ -1,7 +1,8 @@
 //! A devnet in a process of its own, for the tests that kill it: `committee DIRECTORY MEMBERS MINIMUM_SHARDS QUORUM
 //! [HASH_DEVICE]`. With a device, every digest of it is computed again in software, and it is tried again at once.
 //!
-//! Says [`Hello`] in one line of JSON when all members are connected; runs until its standard input ends.
+//! Says [`Hello`] in one line of JSON when all members are connected; runs until its standard input ends. Logs what the
+//! variable `DAC_LOG` asks for.
 
 use std::io::Read;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use e2e::Hello;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    dac_node::telemetry::init("off", false)?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [directory, members, minimum_shards, quorum, device @ ..] = arguments.as_slice() else {
         anyhow::bail!("a directory and three numbers are needed")

@@ -91,6 +91,9 @@ impl Trace {
                 let (certified, liars) = (aggregation.certificate.is_ok(), &aggregation.liars);
                 write!(self, "aggregated {open_id} {certified} {liars:?}")
             }
+            Event::CertificateFound(certificate) => {
+                write!(self, "certificate found {}", certificate.batch_id())
+            }
             Event::CertificateChecked { from, result, .. } => {
                 write!(self, "certificate of {from} {}", result.is_ok())
             }

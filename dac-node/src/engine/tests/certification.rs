@@ -1,9 +1,13 @@
 //! From a submission to a certificate on every disk, and back from any `k` disks.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::checker::retrieve;
 use super::cluster::Cluster;
 use super::parties::{Request, choices};
-use crate::engine::Dispersal;
+use crate::engine::{Dispersal, Event};
+use crate::message::Message;
 use crate::service::{Outcome, Stage};
 
 #[test]
@@ -93,4 +97,56 @@ fn many_batches_at_once_are_all_certified_and_none_twice() {
     }
     assert_eq!(cluster.log.aggregations, 24);
     cluster.assert_at_rest();
+}
+
+#[test]
+fn a_member_that_hears_of_the_certificate_before_it_has_the_bytes_makes_none_of_its_own() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::new((4, 2, 3), seed);
+        let late = Rc::new(Cell::new(true));
+        for seat in [0, 1, 2] {
+            let late = late.clone();
+            cluster.tamper(seat, move |to, message| match message {
+                Message::Piece(..) if to == 3 && late.get() => vec![],
+                message => vec![message],
+            });
+        }
+        let ticket = cluster.submit(0, &Request::random(seed, 30_000));
+        let stored = |cluster: &Cluster| !cluster.members[3].disk.durable.certificates.is_empty();
+        assert!(cluster.run_until(stored));
+        let batch_id = *cluster.log.answers[&ticket].as_ref().unwrap();
+        assert_eq!(cluster.signers(&batch_id), [0, 1, 2]);
+        assert_eq!(cluster.status(3, &batch_id), None, "it knows no such statement");
+        late.set(false);
+        cluster.settle();
+        let status = cluster.status(3, &batch_id).unwrap();
+        assert_eq!(status.stage, Stage::Certified);
+        assert_eq!(status.members[3].outcome, Outcome::Signed);
+        assert_eq!(cluster.log.aggregations, 1);
+        cluster.assert_at_rest();
+    }
+}
+
+#[test]
+fn a_member_that_missed_the_certificate_takes_the_one_that_it_fetches() {
+    let mut cluster = Cluster::new((4, 2, 3), 1);
+    let ticket = cluster.submit(0, &Request::random(1, 30_000));
+    let knows = |cluster: &Cluster| {
+        let answer = cluster.log.answers.get(&ticket);
+        answer.is_some_and(|id| cluster.status(3, id.as_ref().unwrap()).is_some())
+    };
+    assert!(cluster.run_until(knows));
+    for seat in [0, 1, 2] {
+        cluster.network.cut(seat, 3);
+    }
+    cluster.settle();
+    let batch_id = *cluster.log.answers[&ticket].as_ref().unwrap();
+    assert_eq!(cluster.certified_at(&batch_id), [0, 1, 2]);
+    assert_eq!(cluster.status(3, &batch_id).unwrap().stage, Stage::Signed);
+    let certificate = cluster.checker.certificates[&batch_id][0].clone();
+    let found = Box::new(certificate.verify(&cluster.committee).unwrap());
+    cluster.happens(3, Event::CertificateFound(found));
+    cluster.settle();
+    assert_eq!(cluster.status(3, &batch_id).unwrap().stage, Stage::Certified);
+    assert_eq!(cluster.certified_at(&batch_id), [0, 1, 2, 3]);
 }

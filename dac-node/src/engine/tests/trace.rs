@@ -26,6 +26,7 @@ pub(super) fn of_event(event: &Event) -> String {
         Event::Aggregated { open_id, aggregation } => {
             format!("aggregated {open_id} {} {:?}", aggregation.certificate.is_ok(), aggregation.liars)
         }
+        Event::CertificateFound(certificate) => format!("certificate found: {}", certificate.batch_id()),
         Event::CertificateChecked { from, result, .. } => format!("certificate of {from} {}", result.is_ok()),
         Event::CertificateStored { batch_id, result } => format!("certificate {batch_id} {}", result.is_ok()),
         Event::Dispersed { open_id } => format!("dispersed {open_id}"),

@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attest::{BatchId, Certificate};
+use attest::{BatchId, Certificate, CheckedCertificate};
+use tokio::sync::mpsc;
 
-use super::super::Shared;
+use super::super::{Completion, Shared};
 use super::ask::{ask, peers};
 use super::blocking;
 use crate::custody::CatchUpReport;
-use crate::engine::SeatSet;
+use crate::engine::{Event, SeatSet};
 use crate::message::{CERTIFICATES_MAX, Question, Reply};
 use crate::store;
 
@@ -53,7 +54,7 @@ impl CatchUp {
 }
 
 /// Asks whoever connected, and everybody from time to time.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>, engine: mpsc::Sender<Completion>) {
     let mut asked_all_at = shared.clock.now().monotonic;
     loop {
         let connected = *shared.network.connected().borrow();
@@ -65,7 +66,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         for peer in peers(&shared) {
             if everybody || !shared.heal.catch_up.lock().heard.contains(peer) {
-                hear(&shared, peer).await;
+                hear(&shared, &engine, peer).await;
             }
         }
         tokio::time::sleep(PERIOD).await;
@@ -73,7 +74,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Takes everything that one member has and this one does not know yet.
-async fn hear(shared: &Arc<Shared>, peer: u16) {
+async fn hear(shared: &Arc<Shared>, engine: &mpsc::Sender<Completion>, peer: u16) {
     for _ in 0..PAGES_MAX {
         let from = shared.heal.catch_up.lock().cursors.get(&peer).copied().unwrap_or(0);
         let question = Question::CertificatesSince(from);
@@ -82,7 +83,7 @@ async fn hear(shared: &Arc<Shared>, peer: u16) {
         else {
             return;
         };
-        if let Err(error) = take(shared, peer, ids).await {
+        if let Err(error) = take(shared, engine, peer, ids).await {
             tracing::warn!(member = peer, %error, "could not take the certificates of a member");
             return;
         }
@@ -95,7 +96,12 @@ async fn hear(shared: &Arc<Shared>, peer: u16) {
     }
 }
 
-async fn take(shared: &Arc<Shared>, peer: u16, ids: Vec<BatchId>) -> Result<(), store::Error> {
+async fn take(
+    shared: &Arc<Shared>,
+    engine: &mpsc::Sender<Completion>,
+    peer: u16,
+    ids: Vec<BatchId>,
+) -> Result<(), store::Error> {
     let unknown = blocking(shared, move |shared| {
         let mut unknown = Vec::new();
         for id in ids {
@@ -111,7 +117,10 @@ async fn take(shared: &Arc<Shared>, peer: u16, ids: Vec<BatchId>) -> Result<(), 
             return Ok(());
         };
         for bytes in found {
-            keep(shared, peer, wanted, bytes).await?;
+            if let Some(certificate) = keep(shared, peer, wanted, bytes).await? {
+                // A batch still in memory here waits for it. Without an engine the node stops.
+                let _stopping = engine.send(Completion::Event(Event::CertificateFound(certificate))).await;
+            }
         }
     }
     Ok(())
@@ -123,7 +132,7 @@ async fn keep(
     peer: u16,
     wanted: &[BatchId],
     bytes: Vec<u8>,
-) -> Result<(), store::Error> {
+) -> Result<Option<Box<CheckedCertificate>>, store::Error> {
     let (worker, verified) = (shared.clone(), bytes.clone());
     let checked = shared.compute.run(move || {
         let certificate = Certificate::decode_strict(&verified)?;
@@ -134,6 +143,7 @@ async fn keep(
             let id = certificate.batch_id();
             blocking(shared, move |shared| shared.store.put_certificate(id, &bytes)).await?;
             shared.heal.catch_up.lock().found += 1;
+            return Ok(Some(Box::new(certificate)));
         }
         Some(Ok(_)) | None => shared.heal.catch_up.lock().refused += 1,
         Some(Err(error)) => {
@@ -141,5 +151,5 @@ async fn keep(
             tracing::debug!(member = peer, %error, "certificate of another committee or none");
         }
     }
-    Ok(())
+    Ok(None)
 }
