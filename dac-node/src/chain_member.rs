@@ -317,7 +317,7 @@ impl<S: Settlement> Following<S> {
             return false;
         };
         let live = duty::live_epochs(&last.view, time, self.registry.retention_seconds_max);
-        !live.iter().eq(self.duties.keys())
+        !live.served.iter().eq(self.duties.keys())
     }
 
     /// Compares the duties with the view, and the roster with the duties.
@@ -329,8 +329,16 @@ impl<S: Settlement> Following<S> {
         let (view, registry, key) = (last.view.clone(), self.registry, self.key);
         let rollups = duty::rollups(&view);
         let live = duty::live_epochs(&view, time, registry.retention_seconds_max);
+        if !live.left_out.is_empty() {
+            let (served, left_out) = (LIVE_EPOCHS_MAX, &live.left_out);
+            tracing::error!(
+                ?left_out,
+                "more epochs count than the {served} a member serves: the oldest are not served"
+            );
+        }
         // Every proof of possession is verified again: a millisecond a seat.
-        let duties = tokio::task::spawn_blocking(move || duty::duties(&view, &registry, &live, &key)).await;
+        let duties =
+            tokio::task::spawn_blocking(move || duty::duties(&view, &registry, &live.served, &key)).await;
         match duties {
             Ok(duties) => self.duties = duties,
             Err(error) => return tracing::error!(%error, "the committees of L1 could not be checked"),

@@ -34,15 +34,24 @@ pub(super) struct Duty {
     pub(super) committee: Committee,
 }
 
-/// Numbers of the epochs that still count at `l1_time`: announced and not yet released, the newest ones.
-pub(super) fn live_epochs(view: &View, l1_time: u64, retention_seconds_max: u64) -> Vec<u64> {
+/// Epochs that still count: announced and not yet released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LiveEpochs {
+    /// The newest ones, in order.
+    pub(super) served: Vec<u64>,
+    /// Those before them: more than this member serves at once.
+    pub(super) left_out: Vec<u64>,
+}
+
+/// The epochs that count at `l1_time`.
+pub(super) fn live_epochs(view: &View, l1_time: u64, retention_seconds_max: u64) -> LiveEpochs {
     let released = |epoch: u64| {
         let end = view.superseded_at(epoch).unwrap_or(u64::MAX);
         end.saturating_add(retention_seconds_max) <= l1_time
     };
-    let mut live: Vec<u64> = view.epochs().keys().copied().filter(|epoch| !released(*epoch)).collect();
-    live.drain(..live.len().saturating_sub(LIVE_EPOCHS_MAX));
-    live
+    let mut served: Vec<u64> = view.epochs().keys().copied().filter(|epoch| !released(*epoch)).collect();
+    let left_out = served.drain(..served.len().saturating_sub(LIVE_EPOCHS_MAX)).collect();
+    LiveEpochs { served, left_out }
 }
 
 /// The committees of `epochs`, checked, with the seat of `key`. One that makes no sense is left out, and logged.

@@ -35,6 +35,26 @@ fn a_committee_certifies_on_l1_and_changes_a_member() {
     assert_ne!(hashes[0], hashes[1]);
 }
 
+/// A batch without a byte: the step is named, and what was done before it.
+#[test]
+fn a_step_that_fails_is_reported_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let batch = directory.path().join("empty");
+    std::fs::write(&batch, "").unwrap();
+    let batch = batch.to_str().unwrap();
+    let run = dac(&["devnet", "--l1", "anvil", "--members", "4", "--batch", batch, "--json"]);
+    assert_ne!(run.code, 0);
+    let lines: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [report, error] = lines.as_slice() else { panic!("{}", run.stdout) };
+    assert_eq!(error["error"]["code"], "usage", "{error}");
+    let steps = report["steps"].as_array().unwrap();
+    let ended: Vec<_> =
+        steps.iter().map(|step| (step["name"].as_str().unwrap(), step["ok"] == true)).collect();
+    let all_before = ["deploy", "register", "announce", "activate"].map(|name| (name, true));
+    assert_eq!(ended, [&all_before[..], &[("certify", false)]].concat());
+}
+
 #[test]
 fn an_l1_that_does_not_answer_is_unreachable() {
     let registry = format!("0x{}", "ab".repeat(20));

@@ -51,7 +51,22 @@ const POLL_PERIOD: Duration = Duration::from_millis(200);
 /// Longest wait until members have seen what the chain says, and each other.
 const SEEN_MAX: Duration = Duration::from_secs(60);
 
-/// One step and what it cost; several transactions are summed.
+/// The steps, in order: the second five with one member rotated.
+const STEPS: [&str; 11] = [
+    "deploy",
+    "register",
+    "announce",
+    "activate",
+    "certify",
+    "verify",
+    "register_rotated",
+    "announce_rotated",
+    "activate_rotated",
+    "certify_rotated",
+    "verify_rotated",
+];
+
+/// One step and what it cost; several transactions are summed. The one that failed is the last.
 #[derive(Debug, Serialize)]
 struct Step {
     name: &'static str,
@@ -59,7 +74,7 @@ struct Step {
     gas: u64,
 }
 
-/// The last line of stdout with `--json`.
+/// The last line of stdout with `--json`; before the error when a step failed.
 #[derive(Debug, Serialize)]
 struct Report {
     chain_id: u64,
@@ -104,8 +119,16 @@ pub(super) fn run(
         for member in members.running {
             member.stop().await.map_err(|error| cannot_start(&error.into()))?;
         }
-        let (hashes, reports) = done?;
-        l1.report(hashes, reports)
+        match done {
+            Ok((hashes, reports)) => {
+                l1.report(hashes, reports, "\ncertified and verified on L1, before and after the rotation")
+            }
+            Err(failure) => {
+                l1.step(false, 0);
+                l1.report(Vec::new(), Vec::new(), "")?;
+                Err(failure)
+            }
+        }
     })
 }
 
@@ -139,7 +162,7 @@ impl<'a> L1<'a> {
         let mut l1 = L1 { chain, owner, registry, verifier, timelock, submitter, steps: Vec::new(), output };
         // With the rollup's authorisation: without it the committee serves nobody.
         let fourth = l1.authorise().await?;
-        l1.step("deploy", first.gas + second.gas + third.gas + fourth);
+        l1.step(true, first.gas + second.gas + third.gas + fourth);
         l1.output.line(&format!("registry {registry}, verifier {verifier}, timelock {timelock}"));
         Ok(l1)
     }
@@ -164,9 +187,11 @@ impl<'a> L1<'a> {
         Ok(Members { devnet, entries: Vec::new(), running: Vec::new() })
     }
 
-    fn step(&mut self, name: &'static str, gas: u64) {
-        self.output.line(&format!("L1: {name}, {gas} gas"));
-        self.steps.push(Step { name, ok: true, gas });
+    /// The next of [`STEPS`] ended.
+    fn step(&mut self, ok: bool, gas: u64) {
+        let name = STEPS[self.steps.len().min(STEPS.len() - 1)];
+        self.output.line(&format!("L1: {name}{}, {gas} gas", if ok { "" } else { " failed" }));
+        self.steps.push(Step { name, ok, gas });
     }
 
     /// Both epochs. Gives the hashes of their committees and what was certified.
@@ -179,10 +204,7 @@ impl<'a> L1<'a> {
         let n = usize::from(thresholds.members());
         let (mut hashes, mut reports) = (Vec::new(), Vec::new());
         let mut seats: Vec<usize> = (0..n).collect();
-        let first = ["register", "announce", "activate", "certify", "verify"];
-        let second =
-            ["register_rotated", "announce_rotated", "activate_rotated", "certify_rotated", "verify_rotated"];
-        for (epoch, names) in [(1, first), (2, second)] {
+        for epoch in [1, 2] {
             if epoch == 2 {
                 seats[n - 1] = n;
                 self.output.line(&format!("\nseat {} goes to another member; nobody restarts", n - 1));
@@ -191,23 +213,23 @@ impl<'a> L1<'a> {
             for index in members.running.len()..=*seats.iter().max().unwrap_or(&0) {
                 gas += self.register(members, index).await?.gas;
             }
-            self.step(names[0], gas);
+            self.step(true, gas);
             let file = members.committee_file(epoch, &seats, thresholds);
             let gas = self.announce(&file).await?;
-            self.step(names[1], gas);
+            self.step(true, gas);
             let committee = self.activate(members, &file, &seats).await?;
-            self.step(names[2], 0);
+            self.step(true, 0);
             hashes.push(committee.1);
             let mut certified = Vec::new();
             for (name, batch) in batches {
                 certified.push(certify(&committee.0, name, batch, self.output).await?);
             }
-            self.step(names[3], 0);
+            self.step(true, 0);
             let mut gas = 0;
             for report in &certified {
                 gas += self.verify(report).await?.gas;
             }
-            self.step(names[4], gas);
+            self.step(true, gas);
             reports.extend(certified);
         }
         Ok((hashes, reports))
@@ -335,7 +357,12 @@ impl<'a> L1<'a> {
         self.owner.test_chain("anvil_mine", serde_json::json!([blocks])).await.map_err(failure)
     }
 
-    fn report(self, committee_hashes: Vec<String>, batches: Vec<BatchReport>) -> Result<(), Failure> {
+    fn report(
+        self,
+        committee_hashes: Vec<String>,
+        batches: Vec<BatchReport>,
+        text: &str,
+    ) -> Result<(), Failure> {
         let address = |address: L1Address| Address(address.into_array());
         let report = Report {
             chain_id: CHAIN_ID,
@@ -346,7 +373,7 @@ impl<'a> L1<'a> {
             steps: self.steps,
             batches,
         };
-        self.output.result(&report, "\ncertified and verified on L1, before and after the rotation")
+        self.output.result(&report, text)
     }
 }
 
