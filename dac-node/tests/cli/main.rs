@@ -7,6 +7,7 @@ mod config;
 mod keys;
 mod l1;
 mod network;
+mod registry;
 mod verify;
 
 use std::path::Path;
