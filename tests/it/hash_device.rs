@@ -22,20 +22,30 @@ fn by_device(metrics: &str, name: &str) -> f64 {
     metric(metrics, name, &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")])
 }
 
-/// A simulated card in its own process; killed when dropped.
+/// A simulated card, or a program that uses one, in its own process; killed when dropped.
 struct Card(Child);
 
 impl Card {
     fn start(socket: &Path, fault: &[&str]) -> Card {
+        Card::at(&format!("unix:{}", socket.display()), fault)
+    }
+
+    fn at(name: &str, fault: &[&str]) -> Card {
         let mut command = Command::new(env!("CARGO_BIN_EXE_card"));
-        command.arg(format!("unix:{}", socket.display())).args(fault).stdout(Stdio::piped());
+        command.arg(name).args(fault).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let line = first_line(&mut process);
         // What is missing (Verilator, for instance) the card has said on standard error.
         assert_eq!(line, "listening\n", "the simulated card did not start");
         Card(process)
     }
+}
+
+/// What a process says first.
+fn first_line(process: &mut Child) -> String {
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    line
 }
 
 impl Drop for Card {
@@ -151,6 +161,28 @@ async fn a_committee_on_the_simulated_gateware_certifies_a_real_batch_with_its_d
         assert!(line.ends_with(" 0"), "{line}");
     }
     committee.process.kill().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_attaches_a_card_by_its_tcp_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let batch = directory.path().join("batch");
+    std::fs::write(&batch, noise(7, 100_000)).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let device = format!("tcp:127.0.0.1:{port}");
+    let _card = Card::at(&device, &[]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_member"));
+    command.args(["devnet", "--members", "4", "--json", "--serve", "--hash-device", &device, "--batch"]);
+    let mut devnet = Card(command.arg(&batch).stdout(Stdio::piped()).spawn().unwrap());
+    let report: serde_json::Value = serde_json::from_str(&first_line(&mut devnet.0)).unwrap();
+    assert_eq!(report["retrieved"], true, "{report}");
+    let url = format!("{}/metrics", report["urls"][0].as_str().unwrap().trim_end_matches('/'));
+    until("the card has hashed", || async {
+        let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let attached = metric(&text, "dac_hash_device_attached", &[("seat", "0")]);
+        (attached == 1.0 && by_device(&text, "dac_hash_messages_total") > 0.0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,6 @@ use dac_node::config::NodeConfig;
 use dac_node::keystore::{Kdf, NodeKeys, Password};
 use dac_node::net;
 use dac_node::service::RollupPolicy;
-use tokio::sync::mpsc;
 
 use super::faults::Faults;
 use super::link::{self, Links};
@@ -289,7 +288,7 @@ impl Members {
     ///
     /// # Errors
     /// What failed, in words.
-    pub async fn play(&self, seat: u16) -> anyhow::Result<(net::Network, mpsc::Receiver<net::NetworkEvent>)> {
+    pub async fn play(&self, seat: u16) -> anyhow::Result<(net::Network, net::NetworkEvents)> {
         let file = CommitteeFile::from_json(&std::fs::read_to_string(&self.committee)?)?;
         let committee = file.check()?;
         let keys = NodeKeys::load(&self.directory(seat).join("keys"), &Password::new(PASSWORD)?)?;
