@@ -172,8 +172,8 @@ async fn the_command_line_attaches_a_card_by_its_tcp_address() {
     let device = format!("tcp:127.0.0.1:{port}");
     let _card = Card::at(&device, &[]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_member"));
-    command.args(["devnet", "--members", "4", "--json", "--serve", "--hash-device", &device, "--batch"]);
-    let mut devnet = Card(command.arg(&batch).stdout(Stdio::piped()).spawn().unwrap());
+    command.args(["devnet", "--members", "4", "--stop", "0", "--json", "--serve", "--hash-device", &device]);
+    let mut devnet = Card(command.arg("--batch").arg(&batch).stdout(Stdio::piped()).spawn().unwrap());
     let report: serde_json::Value = serde_json::from_str(&first_line(&mut devnet.0)).unwrap();
     assert_eq!(report["retrieved"], true, "{report}");
     let url = format!("{}/metrics", report["urls"][0].as_str().unwrap().trim_end_matches('/'));
