@@ -126,6 +126,35 @@ contract CommitteeRegistryTest is Committees {
         }
     }
 
+    /// The proofs that Rust wrote: each at the registry, chain and operator it is for. Another key's proof of the same is false.
+    function test_agrees_with_the_vectors() public {
+        string memory json = vm.readFile("../tests/vectors/possession.json");
+        uint256 count;
+        for (; vm.keyExistsJson(json, path("cases", count, "")); ++count) {
+            vm.chainId(vm.parseJsonUint(json, path("cases", count, ".chain_id")));
+            address where = vm.parseJsonAddress(json, path("cases", count, ".registry"));
+            vm.etch(where, address(registry).code);
+            registerCase(CommitteeRegistry(where), json, count);
+        }
+        assertEq(count, 6);
+    }
+
+    function registerCase(CommitteeRegistry there, string memory json, uint256 i) private {
+        address operator = vm.parseJsonAddress(json, path("cases", i, ".operator"));
+        bytes memory key = vm.parseJsonBytes(json, path("cases", i, ".public_key_padded"));
+        bytes memory proof = vm.parseJsonBytes(json, path("cases", i, ".proof_of_possession_padded"));
+        bytes memory other = Signer.decompress(vm.parseJsonBytes(json, path("cases", i, ".proof_of_another_key")));
+        bytes32 memberId = vm.parseJsonBytes32(json, path("cases", i, ".public_key_padded_hash"));
+        assertEq(there.possessionDigest(operator, memberId), vm.parseJsonBytes32(json, path("cases", i, ".digest")));
+        // Both forms are of one proof; so the other, which has one form only, was read as it should be.
+        assertEq(Signer.decompress(vm.parseJsonBytes(json, path("cases", i, ".proof_of_possession"))), proof);
+        vm.expectRevert(ICommitteeRegistry.FalseProofOfPossession.selector);
+        vm.prank(operator);
+        there.register(key, other, contact());
+        vm.prank(operator);
+        assertEq(there.register(key, proof, contact()), memberId);
+    }
+
     function test_rejects_absurd_periods() public {
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 0, 1));
         new CommitteeRegistry(address(this), 0, 1);
@@ -133,5 +162,8 @@ contract CommitteeRegistryTest is Committees {
         new CommitteeRegistry(address(this), 1, 0);
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 3651 days, 1));
         new CommitteeRegistry(address(this), 3651 days, 1);
+        vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 1, 3651 days));
+        new CommitteeRegistry(address(this), 1, 3651 days);
+        new CommitteeRegistry(address(this), 3650 days, 3650 days);
     }
 }

@@ -91,7 +91,7 @@ impl Chain {
     /// Creates a contract: init code with encoded arguments after it.
     ///
     /// # Errors
-    /// Whatever the constructor refused.
+    /// [`Refused`] when the constructor reverted. Anything else is a broken test.
     pub fn deploy(
         &mut self,
         from: Address,
@@ -102,6 +102,9 @@ impl Chain {
         match self.transact(from, TxKind::Create, data)? {
             ExecutionResult::Success { output: Output::Create(_, Some(address)), gas, logs, .. } => {
                 Ok(Receipt { output: address, gas: gas.tx_gas_used(), logs })
+            }
+            ExecutionResult::Revert { output, gas, .. } => {
+                Err(Refused { data: output, gas: gas.tx_gas_used() }.into())
             }
             other => bail!("not created: {other:?}"),
         }

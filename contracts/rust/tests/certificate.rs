@@ -1,12 +1,15 @@
 //! Certificates: what `attest` made is accepted, everything else refused with the error that says why.
 
+use alloy_primitives::U256;
+use alloy_sol_types::{SolCall, SolError};
 use attest::{Certificate, Domain, Signers, Statement, Thresholds};
 use contracts::CertificateVerifier::{
     BelowQuorum, CertificateExpired, ChainMismatch, CommitteeHashMismatch, DataBytesOutOfRange,
     FalseCertificate, HotAfterRetain, InvalidSignaturePoint, NoSigners, NotCanonical, RegistryMismatch,
-    RollupMismatch, SignatureAtInfinity, SignerPastMembers, UnknownEpoch, WrongLength, verifyCall,
+    RetentionTooLong, RollupMismatch, SignatureAtInfinity, SignerPastMembers, UnknownEpoch, WrongLength,
+    verifyCall,
 };
-use contracts::harness::Settlement;
+use contracts::harness::{RETENTION_SECONDS_MAX, Seats, Settlement};
 use proptest::prelude::prop;
 use proptest::strategy::{Strategy, ValueTree};
 
@@ -22,6 +25,8 @@ const DATA_BYTES: usize = 5;
 const HOT_UNTIL: usize = 9;
 const RETAIN_UNTIL: usize = 10;
 const SIGNERS: usize = 11;
+const SIGNATURE_OFFSET: usize = 12;
+const SIGNATURE_BYTES: usize = 13;
 const SIGNATURE: usize = 14;
 
 fn accepts(installed: &mut Installed, signers: impl IntoIterator<Item = u16>) {
@@ -95,15 +100,44 @@ fn accepts_any_quorum_of_32() {
     }
 }
 
+/// The error of the first check that a certificate of four fails when word `index` is `value`, one bit off.
+fn error_of_word(index: usize, value: U256, statement: &Statement, now: u64) -> [u8; 4] {
+    let above = |bound: u64| value > U256::from(bound);
+    match index {
+        CHAIN | EPOCH | RETAIN_UNTIL if above(u64::MAX) => NotCanonical::SELECTOR,
+        REGISTRY if value.bit_len() > 160 => NotCanonical::SELECTOR,
+        SIGNATURE_OFFSET | SIGNATURE_BYTES => NotCanonical::SELECTOR,
+        CHAIN => ChainMismatch::SELECTOR,
+        REGISTRY => RegistryMismatch::SELECTOR,
+        ROLLUP_ID => RollupMismatch::SELECTOR,
+        DATA_BYTES if value.is_zero() || above(64 << 20) => DataBytesOutOfRange::SELECTOR,
+        HOT_UNTIL if above(statement.retain_until) => HotAfterRetain::SELECTOR,
+        RETAIN_UNTIL if value < U256::from(statement.hot_until) => HotAfterRetain::SELECTOR,
+        EPOCH => UnknownEpoch::SELECTOR,
+        RETAIN_UNTIL if above(now + RETENTION_SECONDS_MAX) => RetentionTooLong::SELECTOR,
+        COMMITTEE_HASH => CommitteeHashMismatch::SELECTOR,
+        SIGNERS if above(0b1111) => SignerPastMembers::SELECTOR,
+        // Three of the four are a quorum, but all four signed.
+        _ if index < SIGNATURE => FalseCertificate::SELECTOR,
+        // No other point has all but one bit of these coordinates.
+        _ => InvalidSignaturePoint::SELECTOR,
+    }
+}
+
+/// All 4,608 bits, the signature's too.
 #[test]
-fn rejects_every_flipped_bit_of_a_signed_word() {
+fn rejects_every_flipped_bit_with_the_error_of_its_word() {
     let mut installed = installed(4);
-    let bytes = installed.certify(0..4).to_abi().unwrap();
-    let signature = 32 * SIGNATURE + 16..bytes.len();
-    for bit in (0..bytes.len() * 8).step_by(7).filter(|bit| !signature.contains(&(bit / 8))) {
+    let certificate = installed.certify(0..4);
+    let bytes = certificate.to_abi().unwrap();
+    let now = installed.settlement.chain.now();
+    for bit in 0..8 * bytes.len() {
         let mut other = bytes.clone();
         other[bit / 8] ^= 1 << (bit % 8);
-        assert!(installed.settlement.verify_bytes(ROLLUP, other).is_err(), "bit {bit}");
+        let value = U256::from_be_slice(word(&mut other, bit / 256));
+        let expected = error_of_word(bit / 256, value, &certificate.statement, now);
+        let found = refused_data(installed.settlement.verify_bytes(ROLLUP, other));
+        assert_eq!(found.get(..4), Some(&expected[..]), "bit {} of byte {}: {found}", bit % 8, bit / 8);
     }
 }
 
@@ -187,6 +221,29 @@ fn rejects_another_epoch_and_another_committee() {
     assert_eq!(expected.0, installed.committee.hash().0);
 }
 
+/// Both epochs exist, each with four members of its own, and both may still vouch: only the committee tells them apart.
+#[test]
+fn rejects_a_certificate_relabelled_to_another_epoch() {
+    let Installed { mut settlement, seats, committee } = installed(4);
+    let thresholds = committee.thresholds();
+    let others = Seats::new("other", 4).unwrap();
+    settlement.install(2, &others, thresholds).unwrap();
+    let second = others.committee(2, settlement.domain(), thresholds).unwrap();
+    let retain_until = settlement.chain.now() + DAY;
+    for (seats, of, as_if) in [(&seats, &committee, &second), (&others, &second, &committee)] {
+        let good = seats.certify(of, ROLLUP, retain_until, 0..4).unwrap();
+        settlement.verify(&good).unwrap();
+        let mut bytes = good.to_abi().unwrap();
+        word(&mut bytes, EPOCH)[24..].copy_from_slice(&as_if.epoch().0.to_be_bytes());
+        let CommitteeHashMismatch { found, expected } =
+            refused(settlement.verify_bytes(ROLLUP, bytes.clone()));
+        assert_eq!((found.0, expected.0), (of.hash().0, as_if.hash().0));
+        // With the hash of that epoch's committee, too, it is a statement that the committee did not sign.
+        word(&mut bytes, COMMITTEE_HASH).copy_from_slice(&as_if.hash().0);
+        let FalseCertificate {} = refused(settlement.verify_bytes(ROLLUP, bytes));
+    }
+}
+
 #[test]
 fn rejects_bitmaps_that_fit_no_quorum() {
     for members in [1, 7, 32, 128] {
@@ -262,35 +319,42 @@ fn rejects_the_negated_signature() {
 }
 
 #[test]
-fn rejects_other_lengths_and_other_encodings() {
+fn rejects_longer_certificates_and_other_encodings() {
     let mut installed = installed(4);
-    for length in [0, 1, 32, 575] {
-        let WrongLength { bytesFound, .. } = installed.refused_after(|bytes| bytes.truncate(length));
-        assert_eq!(bytesFound.to::<usize>(), length);
-    }
-    let WrongLength { .. } = installed.refused_after(|bytes| bytes.push(0));
-    let NotCanonical {} = installed.refused_after(|bytes| word(bytes, 12)[31] ^= 0x20);
-    let NotCanonical {} = installed.refused_after(|bytes| word(bytes, 13)[31] ^= 0x20);
+    let WrongLength { bytesFound, .. } = installed.refused_after(|bytes| bytes.push(0));
+    assert_eq!(bytesFound.to::<usize>(), 577);
+    let NotCanonical {} = installed.refused_after(|bytes| word(bytes, SIGNATURE_OFFSET)[31] ^= 0x20);
+    let NotCanonical {} = installed.refused_after(|bytes| word(bytes, SIGNATURE_BYTES)[31] ^= 0x20);
     for index in [CHAIN, EPOCH, RETAIN_UNTIL] {
         let NotCanonical {} = installed.refused_after(|bytes| word(bytes, index)[23] = 1);
     }
     let NotCanonical {} = installed.refused_after(|bytes| word(bytes, REGISTRY)[11] = 1);
 }
 
-/// A call cut short reverts before it reads anything past its end.
+/// A call cut short anywhere: the decoder of its arguments reverts, without an error, before anything is read.
 #[test]
 fn rejects_truncated_calls() {
-    use alloy_sol_types::SolCall;
     let mut installed = installed(1);
     let certificate = installed.certify(0..1).to_abi().unwrap().into();
     let call = verifyCall { rollupId: ROLLUP.into(), certificate }.abi_encode();
     let Settlement { chain, settler, verifier, .. } = &mut installed.settlement;
     chain.send_raw(*settler, *verifier, call.clone().into()).unwrap();
-    for length in [0, 3, 4, 36, 68, 100, call.len() - 65, call.len() - 1] {
-        assert!(
-            chain.send_raw(*settler, *verifier, call[..length].to_vec().into()).is_err(),
-            "{length} bytes"
-        );
+    for length in 0..call.len() {
+        let found = refused_data(chain.send_raw(*settler, *verifier, call[..length].to_vec().into()));
+        assert!(found.is_empty(), "{length} bytes: {found}");
+    }
+}
+
+/// A whole call with a certificate cut short anywhere: that is an error of the certificate.
+#[test]
+fn rejects_truncated_certificates() {
+    let mut installed = installed(1);
+    let bytes = installed.certify(0..1).to_abi().unwrap();
+    installed.settlement.verify_bytes(ROLLUP, bytes.clone()).unwrap();
+    for length in 0..bytes.len() {
+        let WrongLength { bytesFound, bytesExpected } =
+            refused(installed.settlement.verify_bytes(ROLLUP, bytes[..length].to_vec()));
+        assert_eq!((bytesFound.to(), bytesExpected.to()), (length, bytes.len()));
     }
 }
 

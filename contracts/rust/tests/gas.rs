@@ -13,13 +13,15 @@ const NOW: u64 = 1_800_000_000;
 const ROLLUP: [u8; 32] = [0x5e; 32];
 
 /// Highest gas of each, as the product promises. None for what has no promise.
-const LIMITS: [(&str, Option<u64>); 8] = [
+const LIMITS: [(&str, Option<u64>); 9] = [
     ("announce_7", None),
     ("certificate_128_of_128", Some(175_000)),
     ("certificate_22_of_32", Some(170_000)),
+    // Not among what is promised: after a rotation the keys of absent members are in another epoch's blob, one cold account
+    // more. That of 32 is above the limit of its unrotated twin.
+    ("certificate_22_of_32_rotated", None),
     ("certificate_32_of_32", Some(160_000)),
     ("certificate_5_of_7", Some(158_000)),
-    // After a rotation an absent member's key is in another epoch's blob: one cold account more.
     ("certificate_5_of_7_rotated", None),
     ("certificate_7_of_7", Some(155_000)),
     ("registration", Some(420_000)),
@@ -42,20 +44,24 @@ fn certificates(members: u16, signers: &[u16]) -> (Vec<(String, u64)>, u64) {
     (signers.iter().map(measure).collect(), announced.gas)
 }
 
-/// One member of seven has changed; two whose keys are in the first epoch's blob are absent.
-fn rotated() -> u64 {
-    let thresholds = Thresholds::default_for(7).unwrap();
-    let mut seats = Seats::new("gas", 7).unwrap();
+/// The last member has changed, and its key alone is in the new epoch's blob; the first ones, whose keys are in the first
+/// epoch's, are absent.
+fn rotated(members: u16, signers: u16) -> (String, u64) {
+    let thresholds = Thresholds::default_for(members).unwrap();
+    let mut seats = Seats::new("gas", members).unwrap();
     let mut settlement = Settlement::new(1, NOW).unwrap();
     settlement.install(1, &seats, thresholds).unwrap();
     let fresh = Seats::new("fresh", 1).unwrap();
     settlement.register(&fresh, 0).unwrap();
-    seats.replace(6, fresh, 0);
-    settlement.announce(2, thresholds, seats.ids(), seats.padded_keys([6])).unwrap();
+    let last = members - 1;
+    seats.replace(last, fresh, 0);
+    settlement.announce(2, thresholds, seats.ids(), seats.padded_keys([last])).unwrap();
     settlement.activate();
     let committee = seats.committee(2, settlement.domain(), thresholds).unwrap();
     let retain_until = settlement.chain.now() + 30 * 86_400;
-    settlement.verify(&seats.certify(&committee, ROLLUP, retain_until, 2..7).unwrap()).unwrap().gas
+    let present = members - signers..members;
+    let certificate = seats.certify(&committee, ROLLUP, retain_until, present).unwrap();
+    (format!("certificate_{signers}_of_{members}_rotated"), settlement.verify(&certificate).unwrap().gas)
 }
 
 fn measured() -> BTreeMap<String, u64> {
@@ -68,7 +74,7 @@ fn measured() -> BTreeMap<String, u64> {
     let mut settlement = Settlement::new(1, NOW).unwrap();
     let registration = settlement.register(&Seats::new("gas", 1).unwrap(), 0).unwrap();
     figures.insert("registration".into(), registration.gas);
-    figures.insert("certificate_5_of_7_rotated".into(), rotated());
+    figures.extend([rotated(7, 5), rotated(32, 22)]);
     figures
 }
 

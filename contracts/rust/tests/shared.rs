@@ -45,6 +45,12 @@ impl Installed {
     }
 }
 
+/// What a transaction that must not succeed gave back; empty when it reverted without an error.
+pub(crate) fn refused_data<T>(result: anyhow::Result<Receipt<T>>) -> Bytes {
+    let refused: Refused = result.err().expect("accepted").downcast().expect("halted");
+    refused.data
+}
+
 /// The error of a transaction that must not succeed.
 pub(crate) fn refused<E: SolError, T>(result: anyhow::Result<Receipt<T>>) -> E {
     let refused: Refused = result.err().expect("accepted").downcast().expect("halted");

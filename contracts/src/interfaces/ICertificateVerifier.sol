@@ -13,7 +13,9 @@ import { ICommitteeRegistry } from "./ICommitteeRegistry.sol";
 ///
 /// Errors come in the order of the checks, cheap ones first. Some are the schedule's:
 /// {ICommitteeRegistry-UnknownEpoch}, {ICommitteeRegistry-EpochNotActive}, {ICommitteeRegistry-RetentionTooLong},
-/// {ICommitteeRegistry-EpochSuperseded}.
+/// {ICommitteeRegistry-EpochSuperseded}. Two are the signature library's, and no certificate brings them about:
+/// {BLS12381-PrecompileRefused}, on a chain without the precompiles of EIP-2537; {BLS12381-SuiteTooLong}, in the ABI only, since
+/// the suite is a constant of 43 bytes. Call data cut short, and gas that runs out before the pairing, revert without an error.
 interface ICertificateVerifier {
     /// @notice The certificate has another length. A truncated one is one of these.
     error WrongLength(uint256 bytesFound, uint256 bytesExpected);
@@ -42,7 +44,7 @@ interface ICertificateVerifier {
     /// @notice The signature is the point at infinity.
     error SignatureAtInfinity();
     /// @notice The signature is no point of the curve, or not of its subgroup. Burns all but a 64th of the gas, as the
-    /// precompile does.
+    /// precompile does. Gas that runs out in the pairing looks the same.
     error InvalidSignaturePoint();
     /// @notice The signers did not sign this statement.
     error FalseCertificate();

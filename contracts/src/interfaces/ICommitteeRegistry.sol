@@ -16,6 +16,11 @@ import { EpochRecord } from "../libraries/EpochSchedule.sol";
 ///
 /// What the owner cannot do: change or remove an epoch that has begun, shorten the delay before one begins, or seat a key without
 /// proof. What nobody can: pause certificates. Renouncing ownership is refused, since a committee that cannot change ends badly.
+///
+/// Errors declared elsewhere: OpenZeppelin's of ownership (`OwnableUnauthorizedAccount` from all that is the owner's,
+/// `OwnableInvalidOwner` from the constructor); {EpochBlob-BlobNotCreated}; {BLS12381-PrecompileRefused}, on a chain without the
+/// precompiles of EIP-2537. Two are in the ABI only: {BLS12381-SuiteTooLong}, since the suite is a constant of 43 bytes, and
+/// `SafeCastOverflowedUintDowncast`, since no offset in a blob passes 24,576.
 interface ICommitteeRegistry {
     /// @notice How a member is reached. Not checked here: members and clients do.
     struct Contact {
@@ -90,6 +95,7 @@ interface ICommitteeRegistry {
     /// @param key Padded, 256 bytes.
     /// @param proof Signature under the suite of possession proofs over `keccak256(abi.encode(uint64 chainId, address
     /// registry, address operator, bytes32 memberId))`, padded, 128 bytes.
+    /// @dev {BLS12381-PrecompileRefused} on a chain without the precompiles. Gas that runs out in the pairing is {InvalidPoint}.
     function register(bytes calldata key, bytes calldata proof, Contact calldata contact)
         external
         returns (bytes32 memberId);
@@ -157,12 +163,15 @@ interface ICommitteeRegistry {
     error EpochSuperseded(uint256 epoch, uint256 retainUntil, uint256 latestRetention);
 
     /// @notice Announces the committee of the next epoch. Owner only.
+    /// @dev {EpochBlob-BlobNotCreated} when the gas runs out in writing the epoch's blob; {BLS12381-PrecompileRefused} on a chain
+    /// without the precompiles.
     function announce(Announcement calldata announcement) external;
 
     /// @notice Takes back an announcement. Owner only.
     function cancel(uint64 epoch) external;
 
     /// @notice Stores keys of registered members ahead of an announcement with more than 96 new ones. Owner only.
+    /// @dev {EpochBlob-BlobNotCreated} when the gas runs out in writing the blob.
     /// @param keys Padded, 1 to 96.
     function storeKeys(bytes calldata keys) external;
 

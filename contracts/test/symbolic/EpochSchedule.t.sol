@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import { EpochRecord, EpochSchedule } from "../../src/libraries/EpochSchedule.sol";
 import { Vm } from "../utils/Vm.sol";
 
-/// @notice For halmos: any times, any epochs, any moment at which a block is made.
+/// @notice For halmos: every value of the types named here, which are not always the contracts' own, and at most two epochs.
 contract SymbolicEpochSchedule {
     using EpochSchedule for EpochSchedule.Schedule;
 
