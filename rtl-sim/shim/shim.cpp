@@ -3,8 +3,9 @@
 // Promise: AXI4-Stream and AXI4-Lite as the standards want them: VALID once raised stays with its data until READY;
 // nothing here looks at READY before it raises VALID. What the host gives and takes is counted in whole 64-bit words.
 //
-// Stalls: with a probability in 256ths the host does not offer a word, or does not take one, in a clock. The same seed
-// gives the same clocks.
+// Stalls: with a probability in 256ths the host does not offer a word, or does not take one, in a clock. The same for
+// registers: an address or data is not offered yet, an answer not taken. Each channel draws for itself, so a write's
+// address comes before its data, behind it, or with it. The same seed gives the same clocks.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,12 @@
 namespace {
 
 constexpr int RESET_CLOCKS = 8;
+
+// After so many clocks what the waveform has so far is put into its file: a process that is killed leaves that.
+[[maybe_unused]] constexpr uint64_t FLUSH_CLOCKS = 1 << 14;
+
+// What becomes of a register's access.
+constexpr int OKAY = 0, NO_ANSWER = 1, OTHER_RESPONSE = 2, BROKEN_HANDSHAKE = 3;
 
 struct Simulation {
     std::unique_ptr<VerilatedContext> context{new VerilatedContext};
@@ -46,7 +53,9 @@ struct Simulation {
 
     void dump(int phase) {
 #if RTL_SIM_TRACE
-        if (trace) trace->dump(2 * clocks + phase);
+        if (!trace) return;
+        trace->dump(2 * clocks + phase);
+        if (phase == 1 && clocks % FLUSH_CLOCKS == 0) trace->flush();
 #else
         (void)phase;
 #endif
@@ -64,6 +73,14 @@ struct Simulation {
         top->eval();
         dump(1);
         ++clocks;
+    }
+
+    // The waveform ends here; what comes later is not in it.
+    void end_trace() {
+#if RTL_SIM_TRACE
+        if (trace) trace->close();
+        trace.reset();
+#endif
     }
 
     void quiet_inputs() {
@@ -112,6 +129,57 @@ struct Simulation {
     }
 };
 
+// A request of the host on one channel of the registers: offered some time, then held until it is taken.
+class Offer {
+   public:
+    explicit Offer(Simulation& simulation) : simulation_(simulation) {}
+
+    // VALID in this clock.
+    bool valid() {
+        is_raised_ = is_raised_ || !simulation_.stalls(simulation_.stall_input);
+        return is_raised_ && !is_taken_;
+    }
+    void clock(bool ready) { is_taken_ = is_taken_ || (is_raised_ && ready); }
+    bool is_raised() const { return is_raised_; }
+    bool is_taken() const { return is_taken_; }
+
+   private:
+    Simulation& simulation_;
+    bool is_raised_ = false, is_taken_ = false;
+};
+
+// The answer to it: taken some time, and until then it must stay as it came. A host that stalls may also wait for the
+// answer before it says that it takes it: an answer must not wait for that.
+class Answer {
+   public:
+    explicit Answer(Simulation& simulation)
+        : simulation_(simulation), comes_first_(simulation.stall_output > 0 && simulation.stalls(128)) {}
+
+    // READY in this clock.
+    bool ready() {
+        is_ready_ = (is_here_ || !comes_first_) && !simulation_.stalls(simulation_.stall_output);
+        return is_ready_;
+    }
+    // The host does not stall.
+    bool is_awaited() const { return is_ready_ || (comes_first_ && !is_here_); }
+    // Whether the answer is taken now, and how it went; `is_due` when all that it answers is taken.
+    int clock(bool valid, uint32_t response, uint32_t data, bool is_due) {
+        const bool is_other = !valid || response != response_ || data != data_;
+        if ((valid && !is_due) || (is_here_ && is_other)) return BROKEN_HANDSHAKE;
+        is_here_ = valid;
+        response_ = response;
+        data_ = data;
+        if (!valid || !is_ready_) return NO_ANSWER;
+        return response == 0 ? OKAY : OTHER_RESPONSE;
+    }
+
+   private:
+    Simulation& simulation_;
+    const bool comes_first_;
+    bool is_ready_ = false, is_here_ = false;
+    uint32_t response_ = 0, data_ = 0;
+};
+
 // A register file without byte strobes has no such port.
 template <typename Top>
 void strobe_all(Top& top) {
@@ -147,11 +215,11 @@ void* rtl_sim_new(uint64_t seed, uint32_t stall_input, uint32_t stall_output, co
 void rtl_sim_free(void* handle) {
     auto* simulation = static_cast<Simulation*>(handle);
     simulation->top->final();
-#if RTL_SIM_TRACE
-    if (simulation->trace) simulation->trace->close();
-#endif
+    simulation->end_trace();
     delete simulation;
 }
+
+void rtl_sim_end_trace(void* handle) { static_cast<Simulation*>(handle)->end_trace(); }
 
 void rtl_sim_reset(void* handle) { static_cast<Simulation*>(handle)->reset(); }
 
@@ -191,24 +259,23 @@ void rtl_sim_run(void* handle, const uint8_t* input, size_t input_words, uint8_t
     *came = got;
 }
 
-// Returns 0 when the register was read with an OKAY response in `clocks`, 1 when nothing answered, 2 for another
-// response.
+// Returns OKAY when the register was read with that response, NO_ANSWER when the design was waited for during `clocks`.
+// Clocks in which the host itself stalls do not count.
 int rtl_sim_read(void* handle, uint32_t address, uint64_t clocks, uint32_t* value) {
     auto& simulation = *static_cast<Simulation*>(handle);
     auto& top = *simulation.top;
-    bool is_asked = false;
-    int result = 1;
-    for (uint64_t clock = 0; clock < clocks && result == 1; ++clock) {
+    Offer asked{simulation};
+    Answer answer{simulation};
+    int result = NO_ANSWER;
+    while (clocks > 0 && result == NO_ANSWER) {
         top.s_axil_araddr = address;
-        top.s_axil_arvalid = !is_asked;
-        top.s_axil_rready = 1;
+        top.s_axil_arvalid = asked.valid();
+        top.s_axil_rready = answer.ready();
         simulation.register_clock();
-        const bool answered = top.s_axil_rvalid;
-        if (answered) {
-            *value = top.s_axil_rdata;
-            result = top.s_axil_rresp == 0 ? 0 : 2;
-        }
-        is_asked = is_asked || top.s_axil_arready;
+        result = answer.clock(top.s_axil_rvalid, top.s_axil_rresp, top.s_axil_rdata, asked.is_taken());
+        if (result == OKAY) *value = top.s_axil_rdata;
+        asked.clock(top.s_axil_arready);
+        if (asked.is_raised() && answer.is_awaited()) --clocks;
         simulation.edge();
     }
     top.s_axil_arvalid = 0;
@@ -220,19 +287,21 @@ int rtl_sim_read(void* handle, uint32_t address, uint64_t clocks, uint32_t* valu
 int rtl_sim_write(void* handle, uint32_t address, uint32_t value, uint64_t clocks) {
     auto& simulation = *static_cast<Simulation*>(handle);
     auto& top = *simulation.top;
-    bool is_addressed = false, is_given = false;
-    int result = 1;
-    for (uint64_t clock = 0; clock < clocks && result == 1; ++clock) {
+    Offer addressed{simulation}, given{simulation};
+    Answer answer{simulation};
+    int result = NO_ANSWER;
+    while (clocks > 0 && result == NO_ANSWER) {
         top.s_axil_awaddr = address;
-        top.s_axil_awvalid = !is_addressed;
+        top.s_axil_awvalid = addressed.valid();
         top.s_axil_wdata = value;
         strobe_all(top);
-        top.s_axil_wvalid = !is_given;
-        top.s_axil_bready = 1;
+        top.s_axil_wvalid = given.valid();
+        top.s_axil_bready = answer.ready();
         simulation.register_clock();
-        if (top.s_axil_bvalid) result = top.s_axil_bresp == 0 ? 0 : 2;
-        is_addressed = is_addressed || top.s_axil_awready;
-        is_given = is_given || top.s_axil_wready;
+        result = answer.clock(top.s_axil_bvalid, top.s_axil_bresp, 0, addressed.is_taken() && given.is_taken());
+        addressed.clock(top.s_axil_awready);
+        given.clock(top.s_axil_wready);
+        if (addressed.is_raised() && given.is_raised() && answer.is_awaited()) --clocks;
         simulation.edge();
     }
     top.s_axil_awvalid = 0;

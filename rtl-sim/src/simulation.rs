@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 
 use fpga::registers::{CONTROL, CONTROL_RESET};
@@ -26,17 +27,17 @@ const QUIET_CLOCKS: u64 = 256;
 /// is its largest request: 1,024 short messages, 24 clocks each.
 const IDLE_CLOCKS: u64 = 1 << 15;
 
-/// Clocks in which a register must answer.
+/// Clocks in which a register must answer, those not counted in which the host stalls.
 const REGISTER_CLOCKS: u64 = 1000;
 
-/// How often the host's side stalls, in 256ths of the clocks.
+/// How often the host's side stalls, in 256ths of the clocks, on the streams and on each channel of the registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stalls {
     /// Seed of both.
     pub seed: u64,
-    /// The host offers no word.
+    /// The host offers no word; no register's address and no data for it.
     pub input: u8,
-    /// The host takes no word.
+    /// The host takes no word; no register's answer.
     pub output: u8,
 }
 
@@ -79,8 +80,17 @@ impl Simulation {
     /// Starts a design: power-on, then reset.
     ///
     /// # Errors
-    /// [`Error::Load`]; [`Error::NoTrace`] when a waveform is wanted of a library without.
+    /// [`Error::Load`]; [`Error::NoTrace`] when a waveform is wanted of a library without; [`Error::Io`] when its file
+    /// cannot be written.
     pub fn start(library: &Library, config: &SimulationConfig) -> Result<Self, Error> {
+        if let Some(trace) = &config.trace {
+            // Verilator would go on without a file.
+            File::options()
+                .create(true)
+                .append(true)
+                .open(trace)
+                .map_err(|source| Error::Io { path: trace.clone(), source })?;
+        }
         let path = library.path().to_owned();
         let load = |source| Error::Load { path: path.clone(), source };
         // SAFETY: the file was built by `Library::build` from our shim and Verilator's output, and has no initialisers
@@ -107,6 +117,12 @@ impl Simulation {
     pub fn clocks(&self) -> u64 {
         // SAFETY: the shim declares exactly this signature, and the handle is alive.
         unsafe { self.symbol::<unsafe extern "C" fn(*mut c_void) -> u64>(b"rtl_sim_clocks\0")(self.handle) }
+    }
+
+    /// Ends the waveform and its file, if there is one. The design goes on without.
+    pub fn end_trace(&mut self) {
+        // SAFETY: the shim declares exactly this signature, and the handle is alive.
+        unsafe { self.symbol::<unsafe extern "C" fn(*mut c_void)>(b"rtl_sim_end_trace\0")(self.handle) }
     }
 
     /// A function of the shim.
@@ -210,6 +226,9 @@ fn answered(result: c_int, operation: &'static str) -> Result<(), DeviceError> {
     match result {
         0 => Ok(()),
         1 => Err(DeviceError::TimedOut { operation, done: 0, wanted: 4 }),
+        3 => Err(DeviceError::Link {
+            detail: format!("{operation}: an answer that was not due, or did not stay until it was taken"),
+        }),
         _ => Err(DeviceError::Link { detail: format!("{operation}: the bus answers with an error") }),
     }
 }

@@ -16,10 +16,18 @@ pub(crate) type Simulated = InProcess<Simulation>;
 /// The top, built once for all tests.
 pub(crate) fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let built = Library::build(&Design::accelerator().unwrap(), Trace::Without, &default_directory());
-        built.unwrap_or_else(|error| panic!("{error}"))
-    })
+    LIBRARY.get_or_init(|| build(Trace::Without))
+}
+
+/// The same with waveforms.
+pub(crate) fn traced_library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| build(Trace::Fst))
+}
+
+fn build(trace: Trace) -> Library {
+    let built = Library::build(&Design::accelerator().unwrap(), trace, &default_directory());
+    built.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The device, as after power-on.

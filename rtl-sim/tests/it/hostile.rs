@@ -2,7 +2,7 @@
 
 use fpga::device::Endpoint;
 use fpga::packet::{Header, Kind, Limits, Opcode, Status};
-use fpga::registers::{CAPABILITIES, CONTROL, CONTROL_RESET, Capabilities, ERRORS};
+use fpga::registers::{CAPABILITIES, CONTROL, CONTROL_RESET, Capabilities, ERRORS, OUTPUT_AVAILABLE};
 use fpga::{Device, DeviceError, InProcess, Model};
 use rtl_sim::Stalls;
 
@@ -46,6 +46,14 @@ impl Pair {
         let errors = self.design.reg_read(ERRORS, WAIT).unwrap();
         assert_eq!(errors, self.model.endpoint().reg_read(ERRORS).unwrap());
         (statuses, errors)
+    }
+
+    /// The design has judged a header, takes its payload, and answers nothing but registers.
+    fn is_waiting(&mut self, status: Status) {
+        let answer = reply(&mut self.design);
+        assert!(matches!(answer, Err(DeviceError::TimedOut { done: 0, .. })), "{answer:?}");
+        assert_eq!(self.design.reg_read(ERRORS, WAIT).unwrap(), status.sticky_bit());
+        assert_eq!(self.design.reg_read(OUTPUT_AVAILABLE, WAIT).unwrap(), 0);
     }
 
     /// Resets both, by the register or by the pin, and shows that the design works.
@@ -178,6 +186,36 @@ fn without_framing_everything_is_swallowed_until_a_reset() {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(pair.feed(&bytes), (vec![], Status::HeaderChecksum.sticky_bit()), "bit {bit}");
             pair.recover(by_register);
+        }
+    }
+}
+
+/// A payload that is announced and never comes whole: nothing is answered while it is waited for, and either reset ends it.
+/// The length that it takes on the stream, 2^32 bytes, is 0 in 32 bits.
+#[test]
+fn a_header_that_announces_all_that_fits_is_waited_for_until_a_reset() {
+    let endless = Header { payload_bytes: u32::MAX, ..good() };
+    let as_one_item = Header { item_count: 1, item_bytes: u32::MAX, ..endless };
+    let whole_words =
+        Header { item_count: 1, item_bytes: u32::MAX - 7, payload_bytes: u32::MAX - 7, ..good() };
+    let mut pair = Pair::new();
+    for by_register in [true, false] {
+        for (header, status) in [
+            (endless, Status::Shape),
+            (as_one_item, Status::Shape),
+            (whole_words, Status::Shape),
+            (Header { version: 2, ..endless }, Status::Version),
+        ] {
+            // Of the payload: nothing, a word, more than a bank of 32 KiB.
+            for bytes in [0, 8, 40_000] {
+                let mut sent = packet(header, &[]);
+                sent.resize(sent.len() + bytes, 0xa5);
+                pair.design.write_stream(&sent, WAIT).unwrap();
+                pair.is_waiting(status);
+                pair.design.write_stream(&packet(good(), &[7; 216]), WAIT).unwrap();
+                pair.is_waiting(status);
+                pair.recover(by_register);
+            }
         }
     }
 }

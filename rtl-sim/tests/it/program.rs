@@ -1,13 +1,17 @@
 //! The program `rtl-sim`: the same bytes over a socket.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fpga::{Accelerator, AcceleratorConfig, DeviceName, FaultKind};
+use fpga::registers::CYCLES_LOW;
+use fpga::{Accelerator, AcceleratorConfig, Connect, Device, DeviceName, FaultKind};
 use fpga_hash::{Hasher, keccak256};
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bench_device::library;
+use crate::bench_device::{library, traced_library};
+use crate::waveform::Waveform;
 
 /// A running simulator; killed when dropped.
 struct Program(Child);
@@ -24,8 +28,12 @@ impl Drop for Program {
 fn start(listen: &str) -> (Program, DeviceName) {
     // Built here, so that the program only loads it.
     library();
+    start_with(&["--listen", listen])
+}
+
+fn start_with(arguments: &[&str]) -> (Program, DeviceName) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rtl-sim"));
-    command.args(["--listen", listen]).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut program = Program(command.spawn().unwrap());
     let mut line = String::new();
     BufReader::new(program.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -89,4 +97,65 @@ fn tcp_works_too_and_names_its_port() {
     let accelerator = Accelerator::start(device, AcceleratorConfig::default()).unwrap();
     hash(&accelerator);
     assert_eq!(accelerator.work().keccak_hashes, 300);
+}
+
+/// A waveform slows the design down, as does a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program with a waveform, on a socket in `directory`; the waveform's file.
+fn start_traced(directory: &Path) -> (Program, DeviceName, PathBuf) {
+    traced_library();
+    let (card, trace) = (directory.join("card"), directory.join("card.fst"));
+    let listen = format!("unix:{}", card.display());
+    let (program, device) = start_with(&["--listen", &listen, "--trace", trace.to_str().unwrap()]);
+    (program, device, trace)
+}
+
+/// Only a clean end closed the waveform, and none came: a signal left a file without a single value.
+#[test]
+fn a_signal_ends_the_program_and_its_waveform_is_whole() {
+    for (signal, is_working) in [(Signal::TERM, false), (Signal::INT, false), (Signal::TERM, true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut program, device, trace) = start_traced(directory.path());
+        let patient = AcceleratorConfig { timeout: PATIENCE, ..AcceleratorConfig::default() };
+        let accelerator = Accelerator::start(device, patient).unwrap();
+        hash(&accelerator);
+        assert_eq!(accelerator.work().keccak_hashes, 300);
+        let process = Pid::from_child(&program.0);
+        let status = std::thread::scope(|scope| {
+            if is_working {
+                scope.spawn(|| (0..20).for_each(|_| hash(&accelerator)));
+                while accelerator.work().keccak_hashes < 600 {
+                    std::thread::yield_now();
+                }
+            }
+            kill_process(process, signal).unwrap();
+            program.0.wait().unwrap()
+        });
+        assert_eq!(status.code(), Some(0), "{signal:?}");
+        let waveform = Waveform::read(&trace);
+        // The self-test and the hashes take far more than 10,000 clocks.
+        assert!(waveform.is_whole && waveform.last_time > 20_000, "{waveform:?}");
+        assert!(waveform.changes_bytes > 100_000, "{waveform:?}");
+        assert!(!directory.path().join("card").exists(), "the socket is removed");
+    }
+}
+
+#[test]
+fn a_killed_program_leaves_a_waveform_up_to_a_short_while_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut program, mut device, trace) = start_traced(directory.path());
+    let mut link = device.connect(PATIENCE).unwrap();
+    link.reset(PATIENCE).unwrap();
+    let mut clocks = 0;
+    while clocks < 50_000 {
+        clocks = u64::from(link.reg_read(CYCLES_LOW, PATIENCE).unwrap());
+    }
+    program.0.kill().unwrap();
+    program.0.wait().unwrap();
+    let waveform = Waveform::read(&trace);
+    // 16,384 clocks, and a few until it is done.
+    assert!(!waveform.is_whole && waveform.last_time / 2 + 16_500 > clocks, "{waveform:?}");
+    // A reader takes widths and names from here while the file is not closed.
+    assert!(std::fs::metadata(directory.path().join("card.fst.hier")).unwrap().len() > 1000);
 }

@@ -1,11 +1,13 @@
 //! The register file, over the bus.
 
+use std::collections::BTreeSet;
+
 use fpga::Device;
-use fpga::packet::{Header, Opcode, VERSION};
+use fpga::packet::{Header, Opcode, Status, VERSION};
 use fpga::registers::*;
 use rtl_sim::Stalls;
 
-use crate::bench_device::{WAIT, device, packet, reply};
+use crate::bench_device::{Random, Simulated, WAIT, device, packet, reply};
 
 #[test]
 fn identity_and_capabilities_are_those_of_the_contract() {
@@ -44,13 +46,60 @@ fn unlisted_addresses_read_as_zero_and_read_only_registers_ignore_writes() {
     }
 }
 
+fn cycles(device: &mut Simulated) -> u64 {
+    let low = device.reg_read(CYCLES_LOW, WAIT).unwrap();
+    u64::from(low) | u64::from(device.reg_read(CYCLES_HIGH, WAIT).unwrap()) << 32
+}
+
+/// Accesses under handshakes that the seed draws; clocks that the writes took.
+fn accesses(stalls: Stalls) -> BTreeSet<u64> {
+    let (mut device, mut random) = (device(stalls), Random(stalls.seed));
+    let (mut paces, mut last) = (BTreeSet::new(), 0);
+    for tag in 0..40 {
+        let values = [0, 1].map(|_| random.below(u32::MAX));
+        for value in values {
+            let before = device.endpoint().clocks();
+            device.reg_write(SELF_TEST, value, WAIT).unwrap();
+            paces.insert(device.endpoint().clocks() - before);
+        }
+        // A register that ignores it: a half that were kept would go to the next write.
+        device.reg_write(ID, values[0], WAIT).unwrap();
+        assert_eq!(device.reg_read(ID, WAIT).unwrap(), ID_VALUE);
+        assert_eq!(device.reg_read(SELF_TEST, WAIT).unwrap(), !values[1]);
+        let now = cycles(&mut device);
+        assert!(now > last, "clocks go on");
+        last = now;
+        // A sticky error comes, and goes when it is written to.
+        let header = Header { version: 2, ..Header::request(Opcode::Loopback, 0, tag, 1, 0) };
+        device.write_stream(&packet(header, &[]), WAIT).unwrap();
+        assert_eq!(reply(&mut device).unwrap().0.status, Status::Version.number());
+        assert_eq!(device.reg_read(ERRORS, WAIT).unwrap(), Status::Version.sticky_bit());
+        device.reg_write(ERRORS, Status::Version.sticky_bit(), WAIT).unwrap();
+        assert_eq!(device.reg_read(ERRORS, WAIT).unwrap(), 0);
+        if tag % 8 == 7 {
+            device.reg_write(CONTROL, CONTROL_RESET, WAIT).unwrap();
+            assert_eq!(device.reg_read(SELF_TEST, WAIT).unwrap(), u32::MAX, "of 0 after reset");
+            last = 0;
+        }
+    }
+    paces
+}
+
+/// An address before its data, behind it or with it; answers taken late; one channel slow, or all.
+#[test]
+fn registers_work_in_any_order_and_at_any_pace_of_the_handshakes() {
+    assert_eq!(accesses(Stalls::default()).len(), 1, "every write at the same pace");
+    for seed in 0..8 {
+        for (input, output) in [(128, 128), (240, 0), (0, 240), (200, 60), (60, 240)] {
+            let paces = accesses(Stalls { seed, input, output });
+            assert!(paces.len() > 5, "{paces:?} clocks");
+        }
+    }
+}
+
 #[test]
 fn counters_count_and_the_output_says_how_much_there_is() {
     let mut device = device(Stalls::default());
-    let cycles = |device: &mut crate::bench_device::Simulated| {
-        let low = device.reg_read(CYCLES_LOW, WAIT).unwrap();
-        u64::from(low) | u64::from(device.reg_read(CYCLES_HIGH, WAIT).unwrap()) << 32
-    };
     let (before, clocks) = (cycles(&mut device), device.endpoint().clocks());
     let header = Header::request(Opcode::MerkleKeccak, 1, 9, 4, 64);
     device.write_stream(&packet(header, &[1; 256]), WAIT).unwrap();
