@@ -26,7 +26,7 @@ use crate::message::GOSSIP_BYTES_MAX;
 /// Orders that may wait for the swarm task.
 const COMMANDS_MAX: usize = 4096;
 /// Gossip messages that may wait for their verdict; the oldest is forgotten (and so ignored) beyond that.
-const UNJUDGED_MAX: usize = 4096;
+pub(super) const UNJUDGED_MAX: usize = 4096;
 /// Substreams of one connection: two classes in both directions for each of 16 committees, gossip, ping, and room to open
 /// them again.
 const STREAMS_PER_CONNECTION_MAX: usize = 128;

@@ -185,6 +185,22 @@ async fn gossip_is_passed_on_only_after_a_verdict() {
 }
 
 #[tokio::test]
+async fn gossip_that_was_never_judged_keeps_no_later_gossip_out() {
+    let ((a, _a_events), (b, mut b_events)) = pair("/ip4/127.0.0.1/tcp/0").await;
+    // Subscriptions take a moment to be known.
+    while b_events.recv().now_or_never().flatten().is_none() {
+        a.gossip(vec![0; 100]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for number in 0..=swarm::UNJUDGED_MAX {
+        a.gossip(number.to_le_bytes().to_vec());
+        let NetworkEvent::Gossip { bytes, .. } = next(&mut b_events).await else { panic!("message") };
+        assert_eq!(bytes[..], number.to_le_bytes());
+    }
+    assert_eq!(b.counters().gossip_dropped.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn a_node_that_is_behind_with_frames_hears_gossip() {
     let own = bind(1, "/ip4/127.0.0.1/tcp/0").await;
     let bound = futures::future::join_all((2..7).map(|seed| bind(seed, "/ip4/127.0.0.1/tcp/0"))).await;
