@@ -2,6 +2,10 @@
 
 use super::*;
 
+/// Errors of L1 that more than one vector names.
+const BELOW_QUORUM: &str = "BelowQuorum(uint256,uint256)";
+const FALSE_CERTIFICATE: &str = "FalseCertificate()";
+
 /// A certificate signed by `seats`, which must be a quorum.
 fn certify(seeded: &Seeded, seats: &[SeatIndex]) -> (Certificate, Vec<Attestation>) {
     let Seeded { committee, keys } = seeded;
@@ -32,27 +36,32 @@ fn refused_certificates(committee: &Committee, certificate: &Certificate) -> Val
     };
     let length = u8::try_from(signers.len()).unwrap();
     let long_length = [&[length << 2 | 1, 0], signers].concat();
+    // What is malformed here, or differs in the width of its bitmap only, has no form of its own on L1, and no error there.
     let list = [
-        ("one byte more", [bytes.as_slice(), &[0]].concat()),
-        ("one byte less", bytes[..bytes.len() - 1].to_vec()),
-        ("bitmap length not in its shortest form", with_signers(long_length)),
-        ("no signer", frame(&vec![0; signers.len()])),
-        ("bitmap one byte wider than the committee", frame(&[signers, &[0]].concat())),
-        ("below quorum", frame(&below)),
-        ("another chain", flipped(0)),
-        ("another registry", flipped(8)),
-        ("another rollup", flipped(28)),
-        ("another epoch", flipped(60)),
-        ("another committee", flipped(68)),
-        ("another length", flipped(100)),
-        ("another data root", flipped(28 + 112)),
-        ("another time", flipped(28 + 176)),
-        ("another signature", [&bytes[..bytes.len() - 48], &negated(certificate.signature).0[..]].concat()),
+        ("one byte more", None, [bytes.as_slice(), &[0]].concat()),
+        ("one byte less", None, bytes[..bytes.len() - 1].to_vec()),
+        ("bitmap length not in its shortest form", None, with_signers(long_length)),
+        ("no signer", None, frame(&vec![0; signers.len()])),
+        ("bitmap one byte wider than the committee", None, frame(&[signers, &[0]].concat())),
+        ("below quorum", (fewer > 0).then_some(BELOW_QUORUM), frame(&below)),
+        ("another chain", Some("ChainMismatch(uint256,uint256)"), flipped(0)),
+        ("another registry", Some("RegistryMismatch(address,address)"), flipped(8)),
+        ("another rollup", Some("RollupMismatch(bytes32,bytes32)"), flipped(28)),
+        ("another epoch", Some("UnknownEpoch(uint256)"), flipped(60)),
+        ("another committee", Some("CommitteeHashMismatch(bytes32,bytes32)"), flipped(68)),
+        ("another length", Some(FALSE_CERTIFICATE), flipped(100)),
+        ("another data root", Some(FALSE_CERTIFICATE), flipped(28 + 112)),
+        ("another time", Some(FALSE_CERTIFICATE), flipped(28 + 176)),
+        (
+            "another signature",
+            Some(FALSE_CERTIFICATE),
+            [&bytes[..bytes.len() - 48], &negated(certificate.signature).0[..]].concat(),
+        ),
     ];
-    list.into_iter().map(|(why, bytes)| refused_certificate(why, &bytes, committee)).collect()
+    list.into_iter().map(|(why, error, bytes)| refused_certificate(why, error, &bytes, committee)).collect()
 }
 
-/// ABI forms next to a good one that must not verify, and the error that L1 gives.
+/// ABI forms next to a good one that must not verify, with the errors of L1 (`error`) and of this crate (`attest_error`).
 fn refused_abi(committee: &Committee, good: &[u8]) -> Value {
     let members = committee.thresholds().members();
     let edited = |edit: &dyn Fn(&mut Vec<u8>)| {
@@ -104,19 +113,24 @@ fn refused_abi(committee: &Committee, good: &[u8]) -> Value {
     ];
     let refused = |(why, error, bytes): (&str, &str, Vec<u8>)| {
         let verified = Certificate::from_abi(&bytes, members).and_then(|found| found.verify(committee));
-        verified.expect_err(why);
-        json!({ "why": why, "error": error, "abi": hex(bytes) })
+        let here = error_name(&verified.expect_err(why));
+        json!({ "why": why, "error": error, "attest_error": here, "abi": hex(bytes) })
     };
     list.into_iter().map(refused).collect()
 }
 
-/// `abi` is null where the SCALE form is malformed: such a certificate has no other form.
-fn refused_certificate(why: &str, bytes: &[u8], committee: &Committee) -> Value {
-    let abi = Certificate::decode_strict(bytes).ok().map(|certificate| {
-        certificate.verify(committee).expect_err(why);
-        hex(certificate.to_abi().unwrap())
-    });
-    json!({ "why": why, "scale": hex(bytes), "abi": abi })
+/// `abi` is null where the SCALE form is malformed: such a certificate has no other form. `error` is L1's answer to `abi`,
+/// `attest_error` this crate's to `scale`.
+fn refused_certificate(why: &str, error: Option<&str>, bytes: &[u8], committee: &Committee) -> Value {
+    let found = Certificate::decode_strict(bytes);
+    let abi = found.as_ref().ok().map(|certificate| hex(certificate.to_abi().unwrap()));
+    let here = error_name(&found.and_then(|certificate| certificate.verify(committee)).expect_err(why));
+    json!({ "why": why, "error": error, "attest_error": here, "scale": hex(bytes), "abi": abi })
+}
+
+/// The name of an error, without what it found.
+fn error_name(error: &Error) -> String {
+    format!("{error:?}").chars().take_while(|character| character.is_alphanumeric()).collect()
 }
 
 /// The other point with the same x: a valid point, another signature.

@@ -5,7 +5,8 @@
 //!
 //! Form, for readers in any language: an object `{ "about", "cases": [..] }`; byte strings are 0x hex; numbers of 64
 //! bits are decimal strings, since many JSON readers round above 2^53; a case holds all inputs and each digest on the
-//! way. `refused` cases hold bytes that must not be accepted, and why.
+//! way. `refused` cases hold bytes that must not be accepted, and why. Those of certificates name the error of each reader:
+//! `error` is L1's, null where the bytes have no form of their own there, `attest_error` this crate's.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, not only the tests themselves")]
 
