@@ -60,6 +60,7 @@ contract CertificateVerifier is ICertificateVerifier {
         (uint256 dataBytes, uint256 retainUntil) = (fields.dataBytes, fields.retainUntil);
         if (dataBytes == 0 || dataBytes > BATCH_BYTES_MAX) revert DataBytesOutOfRange(dataBytes, BATCH_BYTES_MAX);
         if (fields.hotUntil > retainUntil) revert HotAfterRetain(fields.hotUntil, retainUntil);
+        // slither-disable-next-line timestamp (a batch is kept for days)
         if (retainUntil <= block.timestamp) revert CertificateExpired(retainUntil, block.timestamp);
     }
 
@@ -104,6 +105,7 @@ contract CertificateVerifier is ICertificateVerifier {
     }
 
     function _readSignature(CertificateFormat.Fields calldata fields, G1 signature) private pure {
+        // slither-disable-next-line assembly (call data straight to its place in the equation)
         assembly ("memory-safe") {
             // The last four words.
             calldatacopy(signature, add(fields, 448), 128)
@@ -115,6 +117,7 @@ contract CertificateVerifier is ICertificateVerifier {
     function _digest(CertificateFormat.Fields calldata fields) private view returns (bytes32 digest) {
         bytes32 separator = block.chainid == _chainId ? _separator : SigningDomain.separator(address(registry));
         bytes32 structHash = fields.hashStatement();
+        // slither-disable-next-line assembly (66 bytes hashed in memory that is not allocated)
         assembly ("memory-safe") {
             let copy := mload(0x40)
             mstore(copy, shl(240, 0x1901))

@@ -179,6 +179,7 @@ contract CommitteeRegistry is Rollups, Members {
             BLS12381.addNext(sum, sum);
         }
         if (taken != newKeys) revert NewKeyMismatch(0, keccak256(_newKey(announcement.newKeys, taken)));
+        // slither-disable-next-line assembly (an array cannot be shortened otherwise)
         assembly ("memory-safe") {
             mstore(others, othersCount)
         }
@@ -199,6 +200,7 @@ contract CommitteeRegistry is Rollups, Members {
         bytes calldata bytesOfKey = _newKey(newKeys, index);
         bytes32 found = keccak256(bytesOfKey);
         if (found != memberId) revert NewKeyMismatch(memberId, found);
+        // slither-disable-next-line assembly (call data straight to its place beside the sum)
         assembly ("memory-safe") {
             calldatacopy(key, bytesOfKey.offset, KEY_BYTES)
         }
@@ -248,6 +250,7 @@ contract CommitteeRegistry is Rollups, Members {
 
     /// @dev Puts the key of `seat` among the keys of all.
     function _keep(G2 key, bytes memory keys, uint256 seat) private pure {
+        // slither-disable-next-line assembly (one copy; what is hashed afterwards shows any mistake)
         assembly ("memory-safe") {
             mcopy(add(add(keys, 32), mul(seat, KEY_BYTES)), key, KEY_BYTES)
         }

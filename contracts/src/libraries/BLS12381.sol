@@ -54,6 +54,7 @@ library BLS12381 {
     /// @return key To be filled. Either `hashed` or `key` is to be negated, whichever is cheaper.
     /// @return signature To be filled.
     function newEquation() internal pure returns (G1 hashed, G2 key, G1 signature) {
+        // slither-disable-next-line assembly (memory laid out as the pairing precompile reads it)
         assembly ("memory-safe") {
             hashed := mload(0x40)
             mstore(0x40, add(hashed, 768))
@@ -77,6 +78,7 @@ library BLS12381 {
     /// @return valid Both points are in their subgroups; otherwise there is no answer and `holds` is false.
     /// @return holds The equation holds.
     function check(G1 hashed) internal view returns (bool valid, bool holds) {
+        // slither-disable-next-line assembly (a precompile: only so is its success told from its size)
         assembly ("memory-safe") {
             // The result is read in a statement after the call: Yul evaluates arguments from right to left.
             valid := staticcall(gas(), PAIRING, hashed, 768, 0x00, 32)
@@ -91,6 +93,7 @@ library BLS12381 {
     function hashToG1(bytes memory message, bytes memory suite, G1 point) internal view {
         uint256 uniform = _expandMessage(message, suite);
         bool done;
+        // slither-disable-next-line assembly (precompiles, each fed where the one before wrote)
         assembly ("memory-safe") {
             // MODEXP(base of 64 bytes, exponent 1, modulus of 64 bytes): the base reduced, already padded.
             let input := add(uniform, 128)
@@ -120,6 +123,7 @@ library BLS12381 {
     /// @notice {hashToG1} of a message of one word.
     function hashWordToG1(bytes32 message, bytes memory suite, G1 point) internal view {
         bytes memory scratch;
+        // slither-disable-next-line assembly (scratch space as a byte string)
         assembly ("memory-safe") {
             // Scratch space as a byte string: it is read before anything writes there.
             scratch := 0x00
@@ -134,6 +138,7 @@ library BLS12381 {
     function expandMessage(bytes memory message, bytes memory suite) internal view returns (bytes memory uniform) {
         uniform = new bytes(128);
         uint256 from = _expandMessage(message, suite);
+        // slither-disable-next-line assembly (a copy out of memory that is not allocated)
         assembly ("memory-safe") {
             mcopy(add(uniform, 32), from, 128)
         }
@@ -144,7 +149,9 @@ library BLS12381 {
     function _expandMessage(bytes memory message, bytes memory suite) private view returns (uint256 uniform) {
         if (suite.length > 255) revert SuiteTooLong(suite.length);
         bool done;
+        // slither-disable-next-line assembly (a precompile over overlapping inputs)
         assembly ("memory-safe") {
+            // slither-disable-next-line assembly (one of the calls of that precompile)
             function link(input, inputBytes, index, mixed, to) -> hashed {
                 mstore(input, mixed)
                 mstore8(add(input, 32), index)
@@ -180,6 +187,7 @@ library BLS12381 {
 
     /// @notice Memory for a sum and the point to be added next, one after the other. Both are infinity.
     function newSum() internal pure returns (G2 sum, G2 next) {
+        // slither-disable-next-line assembly (memory laid out as the addition precompile reads it)
         assembly ("memory-safe") {
             sum := mload(0x40)
             next := add(sum, 256)
@@ -194,6 +202,7 @@ library BLS12381 {
     /// @param result `sum` itself, or another.
     function addNext(G2 sum, G2 result) internal view {
         bool done;
+        // slither-disable-next-line assembly (a precompile, in place)
         assembly ("memory-safe") {
             done := staticcall(gas(), G2ADD, sum, 512, result, 256)
             done := and(done, eq(returndatasize(), 256))
@@ -203,6 +212,7 @@ library BLS12381 {
 
     /// @notice Copies a point.
     function copy(G2 from, G2 to) internal pure {
+        // slither-disable-next-line assembly (MCOPY)
         assembly ("memory-safe") {
             mcopy(to, from, 256)
         }
@@ -223,6 +233,7 @@ library BLS12381 {
 
     /// @dev `modulus - coordinate` over two words, and 0 for 0.
     function _negateCoordinate(uint256 position) private pure {
+        // slither-disable-next-line assembly (a difference of two words each, in place)
         assembly ("memory-safe") {
             let high := mload(position)
             let low := mload(add(position, 32))
@@ -235,6 +246,7 @@ library BLS12381 {
 
     /// @notice Whether `point` is infinity.
     function isInfinity(G1 point) internal pure returns (bool infinite) {
+        // slither-disable-next-line assembly (words of a point in memory)
         assembly ("memory-safe") {
             let x := or(mload(point), mload(add(point, 32)))
             infinite := iszero(or(x, or(mload(add(point, 64)), mload(add(point, 96)))))
@@ -243,6 +255,7 @@ library BLS12381 {
 
     /// @notice Whether `point` is infinity.
     function isInfinity(G2 point) internal pure returns (bool infinite) {
+        // slither-disable-next-line assembly (words of a point in memory)
         assembly ("memory-safe") {
             let bits := or(mload(point), mload(add(point, 32)))
             for { let i := 64 } lt(i, 256) { i := add(i, 64) } {
@@ -255,6 +268,7 @@ library BLS12381 {
     /// @notice The 256 bytes of a point.
     function toBytes(G2 point) internal pure returns (bytes memory padded) {
         padded = new bytes(256);
+        // slither-disable-next-line assembly (MCOPY)
         assembly ("memory-safe") {
             mcopy(add(padded, 32), point, 256)
         }

@@ -47,6 +47,7 @@ library Bitmap {
             others = bits & (bits - 1);
             bits ^= others;
         }
+        // slither-disable-next-line assembly (proved for every word in test/symbolic)
         assembly ("memory-safe") {
             // At most one bit is left. Halve the word three times, then look the bit up among 32: the product with a de
             // Bruijn sequence has other top five bits for each.

@@ -45,6 +45,7 @@ library CertificateFormat {
         if (certificate.length != CERTIFICATE_BYTES) {
             revert ICertificateVerifier.WrongLength(certificate.length, CERTIFICATE_BYTES);
         }
+        // slither-disable-next-line assembly (a struct in call data cannot be pointed to otherwise)
         assembly ("memory-safe") {
             fields := certificate.offset
         }
@@ -59,6 +60,7 @@ library CertificateFormat {
     /// @notice `hashStruct` of the statement.
     function hashStatement(Fields calldata fields) internal pure returns (bytes32 structHash) {
         bytes32 typeHash = STATEMENT_TYPEHASH;
+        // slither-disable-next-line assembly (nine words hashed as they are, without decoding them)
         assembly ("memory-safe") {
             let copy := mload(0x40)
             mstore(copy, typeHash)

@@ -51,6 +51,7 @@ library EpochBlob {
     /// @return committeeHash As in statements.
     /// @return numbers Members, minimum shards, quorum, two bytes each, and one byte for the number of other blobs.
     function readHead(address blob, G2 negatedSum) internal view returns (bytes32 committeeHash, uint256 numbers) {
+        // slither-disable-next-line assembly (code of an account is read by EXTCODECOPY only)
         assembly ("memory-safe") {
             let copy := mload(0x40)
             extcodecopy(blob, copy, 1, 295)
@@ -80,6 +81,7 @@ library EpochBlob {
     /// @return others Memory address of the addresses of other blobs, as they are stored.
     /// @return places Memory address of the places of the keys, as they are stored.
     function readTable(address blob, uint256 numbers) internal view returns (uint256 others, uint256 places) {
+        // slither-disable-next-line assembly (as in readHead)
         assembly ("memory-safe") {
             others := mload(0x40)
             places := add(others, mul(20, and(numbers, 0xff)))
@@ -96,6 +98,7 @@ library EpochBlob {
     /// @param key Its padding is zero already.
     function readKey(address blob, uint256 others, uint256 places, uint256 seat, G2 key) internal view {
         uint256 offset;
+        // slither-disable-next-line assembly (three bytes of the table, and twenty)
         assembly ("memory-safe") {
             let place := shr(232, mload(add(places, mul(SEAT_BYTES, seat))))
             offset := and(place, 0xffff)
@@ -108,6 +111,7 @@ library EpochBlob {
     /// @notice Reads the key at `offset` in the code of `blob` into `key`.
     /// @param key Its padding is zero already.
     function readKey(address blob, uint256 offset, G2 key) internal view {
+        // slither-disable-next-line assembly (code of an account is read by EXTCODECOPY only)
         assembly ("memory-safe") {
             let copy := mload(0x40)
             extcodecopy(blob, copy, offset, KEY_BYTES)
@@ -145,6 +149,7 @@ library EpochBlob {
         for (uint256 seat = 0; seat < seats.length; ++seat) {
             uint256 entry = seats[seat];
             if (entry >> 16 == 0) entry += firstOffset;
+            // slither-disable-next-line assembly (three bytes for each seat, in place)
             assembly ("memory-safe") {
                 let to := add(add(entries, 32), mul(SEAT_BYTES, seat))
                 mstore8(to, shr(16, entry))
@@ -171,6 +176,7 @@ library EpochBlob {
     function _unpad(bytes calldata padded) private pure returns (bytes memory keys) {
         // slither-disable-next-line divide-before-multiply (the length is a multiple of 256)
         keys = new bytes(padded.length / 4 * 3);
+        // slither-disable-next-line assembly (48 of each 64 bytes of call data, in place)
         assembly ("memory-safe") {
             let to := add(keys, 32)
             let end := add(padded.offset, padded.length)
@@ -186,6 +192,7 @@ library EpochBlob {
     function _create(bytes memory code) private returns (address blob) {
         bytes memory init = abi.encodePacked(hex"61", uint16(code.length), hex"80600a3d393df3", code);
         if (code.length <= type(uint16).max) {
+            // slither-disable-next-line assembly (CREATE with init code of our own)
             assembly ("memory-safe") {
                 blob := create(0, add(init, 32), mload(init))
             }

@@ -55,16 +55,20 @@ library EpochSchedule {
         uint256 numbered = self.numbered;
         if (epoch <= numbered) revert ICommitteeRegistry.EpochNotAbove(epoch, numbered);
         if (epoch > numbered + JUMP_MAX) revert ICommitteeRegistry.EpochTooFar(epoch, numbered + JUMP_MAX);
+        // slither-disable-next-line timestamp (epochs last days; a producer moves a block by seconds)
         if (self.records[latest].activatesAt() > block.timestamp) revert ICommitteeRegistry.EpochPending(latest);
         uint256 earliest = block.timestamp + delaySeconds;
+        // slither-disable-next-line timestamp (the delay is days)
         if (activation < earliest) revert ICommitteeRegistry.ActivationTooEarly(activation, earliest);
         uint256 latestStart = earliest + LEAD_SECONDS_MAX;
+        // slither-disable-next-line timestamp (the bound is a year)
         if (activation > latestStart) revert ICommitteeRegistry.ActivationTooLate(activation, latestStart);
     }
 
     /// @notice Takes back the epoch announced last, while it is not active.
     function cancel(Schedule storage self, uint64 epoch) internal {
         (uint64 latest, uint64 previous) = (self.latest, self.previous);
+        // slither-disable-next-line timestamp (the owner that cancels late enough to race a block is late)
         if (epoch == 0 || epoch != latest || self.records[epoch].activatesAt() <= block.timestamp) {
             revert ICommitteeRegistry.EpochNotPending(epoch);
         }
@@ -77,6 +81,7 @@ library EpochSchedule {
     /// @notice The epoch that is active now; zero before the first.
     function current(Schedule storage self) internal view returns (uint64) {
         uint64 latest = self.latest;
+        // slither-disable-next-line timestamp (an epoch begins by the time of the block, on purpose)
         return self.records[latest].activatesAt() <= block.timestamp ? latest : self.previous;
     }
 
@@ -85,12 +90,15 @@ library EpochSchedule {
     function check(EpochRecord self, uint256 epoch, uint256 retainUntil, uint256 retentionSecondsMax) internal view {
         if (self.blob() == address(0)) revert ICommitteeRegistry.UnknownEpoch(epoch);
         uint256 from = self.activatesAt();
+        // slither-disable-next-line timestamp (an epoch begins by the time of the block, on purpose)
         if (block.timestamp < from) revert ICommitteeRegistry.EpochNotActive(epoch, from);
         uint256 to = self.supersededAt();
+        // slither-disable-next-line timestamp (and ends by it)
         bool ended = to != 0 && to <= block.timestamp;
         unchecked {
             // All are far below 2^64.
             uint256 latestRetention = (ended ? to : block.timestamp) + retentionSecondsMax;
+            // slither-disable-next-line timestamp (retention is days, and members leave room for seconds)
             if (retainUntil <= latestRetention) return;
             if (ended) revert ICommitteeRegistry.EpochSuperseded(epoch, retainUntil, latestRetention);
             revert ICommitteeRegistry.RetentionTooLong(retainUntil, latestRetention);

@@ -70,6 +70,7 @@ abstract contract Members is ICommitteeRegistry {
 
     function _checkPossession(bytes calldata key, bytes calldata proof, bytes32 memberId) private view {
         (G1 hashed, G2 point, G1 signature) = BLS12381.newEquation();
+        // slither-disable-next-line assembly (call data straight to its places in the equation)
         assembly ("memory-safe") {
             calldatacopy(point, key.offset, KEY_BYTES)
             calldatacopy(signature, proof.offset, PROOF_BYTES)
