@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, not only the tests themselves")]
 
+mod absentees;
 mod bounds;
 mod certificate;
 mod epochs;
