@@ -155,6 +155,89 @@ contract CommitteeRegistryTest is Committees {
         assertEq(there.register(key, proof, contact()), memberId);
     }
 
+    /// What is said is what was given, and it is all that happens.
+    function test_an_operator_says_how_its_member_is_reached() public {
+        (bytes32 memberId,) = register(500);
+        ICommitteeRegistry.Contact memory moved = contact();
+        moved.addresses = new string[](2);
+        (moved.addresses[0], moved.addresses[1]) = ("/dns4/beta.example/udp/9547/quic-v1", "/ip4/192.0.2.7/tcp/9547");
+        (moved.name, moved.peerId, moved.api) = ("beta", "12D3KooW", "https://beta.example");
+        vm.expectEmit(address(registry));
+        emit ICommitteeRegistry.ContactChanged(memberId, moved);
+        vm.prank(operatorOf(500));
+        registry.setContact(memberId, moved);
+        // None at all is a contact too: for a member that leaves.
+        ICommitteeRegistry.Contact memory none;
+        vm.expectEmit(address(registry));
+        emit ICommitteeRegistry.ContactChanged(memberId, none);
+        vm.prank(operatorOf(500));
+        registry.setContact(memberId, none);
+        (address operator, bool retired, bool stored) = registry.member(memberId);
+        assertTrue(operator == operatorOf(500) && !retired && !stored, "the member is as it was");
+    }
+
+    /// A member serves until its last epoch is released, so it is reached until then.
+    function test_a_retired_member_may_move() public {
+        (bytes32 memberId,) = register(500);
+        vm.prank(operatorOf(500));
+        registry.retire(memberId);
+        vm.expectEmit(address(registry));
+        emit ICommitteeRegistry.ContactChanged(memberId, contact());
+        vm.prank(operatorOf(500));
+        registry.setContact(memberId, contact());
+        (, bool retired,) = registry.member(memberId);
+        assertTrue(retired, "retired for ever");
+    }
+
+    /// Not the owner either: who could move a member could take its place in the network.
+    function testFuzz_nobody_else_moves_a_member(address caller) public {
+        (bytes32 memberId,) = register(500);
+        (bytes32 other,) = register(501);
+        vm.assume(caller != operatorOf(500));
+        address[3] memory callers = [caller, operatorOf(501), registry.owner()];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.NotOperator.selector, memberId, callers[i]));
+            vm.prank(callers[i]);
+            registry.setContact(memberId, contact());
+        }
+        bytes32 nobody = keccak256(abi.encode(other));
+        vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.UnknownMember.selector, nobody));
+        vm.prank(caller);
+        registry.setContact(nobody, contact());
+    }
+
+    /// Nine addresses, or a byte above 1,024 in all texts together, are too many; here and at registration.
+    function testFuzz_a_contact_has_bounds(uint256 count, uint16[4] memory lengths, uint256 where) public {
+        (bytes32 memberId,) = register(500);
+        ICommitteeRegistry.Contact memory made;
+        made.addresses = new string[](count % 11);
+        uint256 counted;
+        for (uint256 i = 0; i < made.addresses.length; ++i) {
+            made.addresses[i] = string(new bytes(lengths[3] % 150));
+            // Those past the eighth are not read.
+            if (i < 8) counted += lengths[3] % 150;
+        }
+        made.peerId = string(new bytes(lengths[1] % 300));
+        made.api = string(new bytes(lengths[2] % 300));
+        counted += lengths[1] % 300 + lengths[2] % 300;
+        // At the bound every other time, or a byte past it.
+        uint256 rest = counted < 1024 ? 1024 - counted + where % 2 : 0;
+        made.name = string(new bytes(where & 2 == 0 ? rest : lengths[0] % 300));
+        counted += bytes(made.name).length;
+        bytes memory expected =
+            abi.encodeWithSelector(ICommitteeRegistry.ContactTooLong.selector, made.addresses.length, counted);
+        bool fits = made.addresses.length <= 8 && counted <= 1024;
+        if (!fits) vm.expectRevert(expected);
+        vm.prank(operatorOf(500));
+        registry.setContact(memberId, made);
+        bytes memory key = Signer.key(501);
+        bytes32 digest = registry.possessionDigest(operatorOf(501), keccak256(key));
+        bytes memory proof = Signer.sign(501, digest, Signer.POSSESSION_SUITE);
+        if (!fits) vm.expectRevert(expected);
+        vm.prank(operatorOf(501));
+        registry.register(key, proof, made);
+    }
+
     function test_rejects_absurd_periods() public {
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 0, 1));
         new CommitteeRegistry(address(this), 0, 1);

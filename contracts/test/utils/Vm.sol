@@ -6,6 +6,7 @@ interface Vm {
     function assume(bool condition) external pure;
     function chainId(uint256 chainId) external;
     function etch(address where, bytes calldata code) external;
+    function expectEmit(address emitter) external;
     function expectRevert() external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
