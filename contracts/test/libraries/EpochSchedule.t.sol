@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import { ICommitteeRegistry } from "../../src/interfaces/ICommitteeRegistry.sol";
 import { EpochRecord, EpochSchedule } from "../../src/libraries/EpochSchedule.sol";
-import { Test } from "../utils/Test.sol";
+import { FuzzSelector, Test } from "../utils/Test.sol";
 
 /// @notice Does random things to a schedule and remembers what it did.
 contract ScheduleHandler is Test {
@@ -89,12 +89,6 @@ contract ScheduleHandler is Test {
     function record(uint64 epoch) external view returns (EpochRecord) {
         return _schedule.records[epoch];
     }
-}
-
-/// @notice For forge: which functions of a contract are called at random.
-struct FuzzSelector {
-    address addr;
-    bytes4[] selectors;
 }
 
 contract EpochScheduleTest is Test {

@@ -77,6 +77,19 @@ abstract contract Committees is Test {
         returns (bytes memory)
     {
         (bytes32 committeeHash,,,) = registry.committee(epoch);
+        uint256 secret;
+        for (uint256 seat = 0; seat < 256; ++seat) {
+            if ((signing >> seat) & 1 == 1) secret += first + seat;
+        }
+        return certify(epoch, committeeHash, secret, signers, block.timestamp + 2 days);
+    }
+
+    /// @notice A certificate for the seats `signers`, signed by `secret`: the sum of signatures is the signature of the sum.
+    function certify(uint64 epoch, bytes32 committeeHash, uint256 secret, uint256 signers, uint256 retainUntil)
+        internal
+        view
+        returns (bytes memory)
+    {
         bytes memory statement = abi.encode(
             ROLLUP,
             uint256(epoch),
@@ -85,22 +98,13 @@ abstract contract Committees is Test {
             keccak256("data"),
             keccak256("root"),
             keccak256("shards"),
-            block.timestamp + 1 days,
-            block.timestamp + 2 days
+            retainUntil - 1 days,
+            retainUntil
         );
         bytes32 structHash = keccak256(bytes.concat(CertificateFormat.STATEMENT_TYPEHASH, statement));
         bytes32 digest = keccak256(bytes.concat(hex"1901", registry.domainSeparator(), structHash));
         bytes memory head = abi.encode(block.chainid, address(registry));
         bytes memory tail = abi.encode(signers, uint256(416), uint256(128));
-        return bytes.concat(head, statement, tail, aggregate(first, signing, digest));
-    }
-
-    /// @dev The sum of signatures is the signature of the sum of secrets.
-    function aggregate(uint256 first, uint256 signers, bytes32 digest) private view returns (bytes memory) {
-        uint256 sum;
-        for (uint256 seat = 0; seat < 256; ++seat) {
-            if ((signers >> seat) & 1 == 1) sum += first + seat;
-        }
-        return Signer.sign(sum, digest, Signer.SIGNATURE_SUITE);
+        return bytes.concat(head, statement, tail, Signer.sign(secret, digest, Signer.SIGNATURE_SUITE));
     }
 }

@@ -3,6 +3,12 @@ pragma solidity 0.8.37;
 
 import { Vm } from "./Vm.sol";
 
+/// @notice For forge: which functions of a contract are called at random.
+struct FuzzSelector {
+    address addr;
+    bytes4[] selectors;
+}
+
 /// @notice What every test needs.
 abstract contract Test {
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
