@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 pub(crate) const CHAIN_ID: u64 = 31337;
 pub(crate) const DELAY: u64 = 120;
-const RETENTION: u64 = 60 * 86_400;
+pub(crate) const RETENTION: u64 = 60 * 86_400;
 const CONFIRMATIONS: u64 = 2;
 /// Longest wait for what members see of L1, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,7 +71,11 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) async fn deploy() -> Chain {
-        let anvil = Anvil::start(CHAIN_ID).await.unwrap();
+        Chain::deploy_on(CHAIN_ID).await
+    }
+
+    pub(crate) async fn deploy_on(chain_id: u64) -> Chain {
+        let anvil = Anvil::start(chain_id).await.unwrap();
         let owner = Chain::owner(&anvil);
         owner.endow(owner.address()).await.unwrap();
         let terms = (owner.address(), U256::from(DELAY), U256::from(RETENTION)).abi_encode_params();
@@ -93,6 +97,24 @@ impl Chain {
             announcement_delay_seconds: DELAY,
             retention_seconds_max: RETENTION,
         }
+    }
+
+    /// Puts the registry to another address, without what is in it, and a verifier before it there.
+    pub(crate) async fn move_registry(&mut self, to: L1Address) {
+        let code = self.owner.ask_test_chain("eth_getCode", json!([self.registry, "latest"])).await.unwrap();
+        self.owner.test_chain("anvil_setCode", json!([to, code])).await.unwrap();
+        // The owner is in the first word of its storage.
+        let owner = self.owner.address().into_word();
+        self.owner.test_chain("anvil_setStorageAt", json!([to, U256::ZERO, owner])).await.unwrap();
+        let (verifier, _) =
+            self.owner.deploy(&CertificateVerifier::BYTECODE, &to.abi_encode()).await.unwrap();
+        (self.registry, self.verifier) = (to, verifier);
+    }
+
+    /// The next block has this time, which may lie before the last one's.
+    pub(crate) async fn set_time(&self, seconds: u64) {
+        self.owner.test_chain("evm_setTime", json!([seconds])).await.unwrap();
+        self.mine(1).await;
     }
 
     async fn mine(&self, blocks: u64) {
@@ -156,10 +178,17 @@ impl Chain {
 
     /// What L1 says of a certificate: the batch, or why not.
     pub(crate) async fn judge(&self, certificate: &Certificate) -> Result<[u8; 32], operator::Error> {
-        let call = CertificateVerifier::verifyCall {
-            rollupId: certificate.statement.rollup_id.0.into(),
-            certificate: certificate.to_abi().unwrap().into(),
-        };
+        self.judge_bytes(certificate.statement.rollup_id.0, certificate.to_abi().unwrap()).await
+    }
+
+    /// What L1 says of bytes that are to be a certificate for a rollup.
+    pub(crate) async fn judge_bytes(
+        &self,
+        rollup: [u8; 32],
+        certificate: Vec<u8>,
+    ) -> Result<[u8; 32], operator::Error> {
+        let call =
+            CertificateVerifier::verifyCall { rollupId: rollup.into(), certificate: certificate.into() };
         self.owner.call(self.verifier, &call).await.map(|batch_id| batch_id.0)
     }
 }
