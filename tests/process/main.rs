@@ -7,6 +7,7 @@ mod disk;
 mod flood;
 mod frozen;
 mod killed;
+mod l1;
 mod load;
 mod network;
 mod shared;
