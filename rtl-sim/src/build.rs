@@ -60,9 +60,15 @@ impl Library {
     /// # Errors
     /// [`Error::ToolMissing`], [`Error::Build`], [`Error::Io`].
     pub fn build(design: &Design, trace: Trace, directory: &Path) -> Result<Self, Error> {
+        Self::build_around(&Around { design, shim: SHIM, trace, is_device: true }, directory)
+    }
+
+    pub(crate) fn build_around(around: &Around<'_>, directory: &Path) -> Result<Self, Error> {
         let version = run(Command::new("verilator").arg("--version"))?;
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
-        let name = name(&[&design.text, SHIM, &version, &format!("{trace:?} {}", design.name)]);
+        let Around { design, shim, trace, is_device } = around;
+        let options = format!("{trace:?} {is_device} {}", design.name);
+        let name = name(&[&design.text, shim, &version, &options]);
         create(directory)?;
         let library = Self { path: directory.join(format!("{name}.so")) };
         let lock = directory.join(format!("{name}.lock"));
@@ -70,7 +76,7 @@ impl Library {
         let _held_until_built = locked.map_err(|source| Error::Io { path: lock, source })?;
         if !library.path.exists() {
             let work = directory.join(&name);
-            compile(design, trace, &work)?;
+            compile(around, &work)?;
             // The last step, so that an interrupted build leaves no library.
             rename(&work.join("libtop.so"), &library.path)?;
             remove(&work)?;
@@ -84,20 +90,38 @@ impl Library {
     }
 }
 
-fn compile(design: &Design, trace: Trace, work: &Path) -> Result<(), Error> {
+/// A design and the C++ that drives it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) design: &'a Design,
+    pub(crate) shim: &'a str,
+    pub(crate) trace: Trace,
+    /// The device, not parts. It runs for long, and no module in it may look as if its outputs led back to its inputs; two
+    /// parts that only hand on `ready` and `valid` may.
+    pub(crate) is_device: bool,
+}
+
+fn compile(around: &Around<'_>, work: &Path) -> Result<(), Error> {
+    let Around { design, shim, trace, is_device } = *around;
+    let optimised = if is_device { "-O3" } else { "-O1" };
     if work.exists() {
         remove(work)?;
     }
     create(work)?;
     write(&work.join("top.v"), &design.text)?;
-    write(&work.join("shim.cpp"), SHIM)?;
+    write(&work.join("shim.cpp"), shim)?;
     let mut verilator = Command::new("verilator");
     verilator.current_dir(work).args(["--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast"]);
     verilator.args(["--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style"]);
+    if is_device {
+        // A loop of logic, which rust-hdl does not see where it goes through an array.
+        verilator.arg("-Werror-UNOPTFLAT");
+    }
     verilator.args(["--top-module", &design.name, "--prefix", "Vtop", "--Mdir", "obj", "-o", "../libtop.so"]);
     let is_traced = u8::from(trace == Trace::Fst);
     verilator.args(["-CFLAGS", &format!("-std=c++20 -fPIC -DRTL_SIM_TRACE={is_traced}")]);
-    verilator.args(["-LDFLAGS", "-shared", "-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1 OPT_GLOBAL=-O2"]);
+    verilator.args(["-LDFLAGS", "-shared", "-MAKEFLAGS"]);
+    verilator.arg(format!("OPT_FAST={optimised} OPT_SLOW=-O1 OPT_GLOBAL=-O2"));
     if trace == Trace::Fst {
         verilator.arg("--trace-fst");
     }
