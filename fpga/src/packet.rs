@@ -35,7 +35,8 @@
 //!    swallows all input until it is reset. It sends no reply.
 //! 2. Otherwise it reads the header's payload to its end, padded to 64 bytes, whatever it holds.
 //! 3. The first thing that is wrong, in the order of [`Status`], sets its sticky error and is the status of an error
-//!    reply: tag, opcode and flags of the request, counts and payload 0.
+//!    reply: tag, opcode and flags of the request, counts and payload 0. The sticky error is set when it is known: for
+//!    what the header says before its payload comes, so that a host whose payload is too short can read why.
 //! 4. Otherwise the reply carries the request's items (loopback) or one 32-byte digest for each item, in order.
 //!
 //! Replies leave in the order of their requests. A device takes a request in full while fewer than

@@ -112,6 +112,7 @@ impl Model {
                 let payload = self.bytes[..wanted].to_vec();
                 self.consume(wanted);
                 if checksum(&payload) != request.payload_crc32c {
+                    self.errors |= Status::PayloadChecksum.sticky_bit();
                     self.refuse(&header, Status::PayloadChecksum, output);
                 } else {
                     self.answer(&request, &payload, output);
@@ -134,12 +135,14 @@ impl Model {
         };
         match header.check_request(&self.limits) {
             Ok(request) => Input::Payload { header, request },
-            Err(status) => Input::Refused { header, status, left: header.padded_payload_bytes() },
+            Err(status) => {
+                self.errors |= status.sticky_bit();
+                Input::Refused { header, status, left: header.padded_payload_bytes() }
+            }
         }
     }
 
     fn refuse(&mut self, header: &Header, status: Status, output: &mut Vec<u8>) {
-        self.errors |= status.sticky_bit();
         self.input = Input::Header;
         output.extend(Header::error_reply_to(header, status, 1).encode());
     }

@@ -9,14 +9,14 @@ use rtl_sim::Stalls;
 use crate::bench_device::{Random, Simulated, WAIT, device, limits, packet, reply};
 
 /// The design and a model of the same capabilities, fed the same bytes.
-struct Pair {
-    design: Simulated,
-    model: InProcess<Model>,
-    limits: Limits,
+pub(crate) struct Pair {
+    pub(crate) design: Simulated,
+    pub(crate) model: InProcess<Model>,
+    pub(crate) limits: Limits,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut design = device(Stalls { seed: 11, input: 40, output: 40 });
         let limits = limits(&mut design);
         let capabilities = Capabilities::decode(design.reg_read(CAPABILITIES, WAIT).unwrap());
@@ -24,7 +24,7 @@ impl Pair {
     }
 
     /// Sends bytes to both and compares every reply and the sticky errors; the statuses of the replies.
-    fn feed(&mut self, bytes: &[u8]) -> (Vec<u32>, u32) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> (Vec<u32>, u32) {
         self.design.write_stream(bytes, WAIT).unwrap();
         self.model.write_stream(bytes, WAIT).unwrap();
         let mut statuses = Vec::new();
@@ -57,7 +57,7 @@ impl Pair {
     }
 
     /// Resets both, by the register or by the pin, and shows that the design works.
-    fn recover(&mut self, by_register: bool) {
+    pub(crate) fn recover(&mut self, by_register: bool) {
         if by_register {
             self.design.reg_write(CONTROL, CONTROL_RESET, WAIT).unwrap();
         } else {

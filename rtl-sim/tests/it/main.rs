@@ -6,6 +6,7 @@ mod bench_device;
 mod driver;
 mod hostile;
 mod keccak_core;
+mod mixed;
 mod parts;
 mod program;
 mod registers;
