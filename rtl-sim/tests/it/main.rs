@@ -4,6 +4,7 @@
 mod agreement;
 mod bench_device;
 mod driver;
+mod flow;
 mod hostile;
 mod keccak_core;
 mod mixed;
