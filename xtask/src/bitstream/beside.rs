@@ -19,7 +19,7 @@ use crate::tools::Tools;
 const CLOCK_NAMES: [&str; 4] = ["clk", "clock", "clk_i", "i_clk"];
 
 /// Where the other core is, and what its source says about its speed.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Beside {
     /// Folder with the Verilog files (*.v) of another Keccak core, measured in the same flow and reported beside ours
     #[arg(long, value_name = "DIR", requires_all = ["beside_top", "beside_rate", "beside_clocks"])]
