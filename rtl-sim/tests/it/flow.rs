@@ -13,7 +13,7 @@ use crate::hostile::Pair;
 const BLOCK_CLOCKS: u64 = 24;
 
 /// Clocks of a request beside reading and permuting: its checks, the pipeline at its end, the header of its reply.
-const REQUEST_CLOCKS: u64 = 300;
+const REQUEST_CLOCKS: u64 = 150;
 
 /// Bytes of the longest message of so many blocks, of which the prefix is one.
 fn item_bytes(blocks: u32) -> u32 {
