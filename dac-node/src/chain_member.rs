@@ -43,13 +43,13 @@ use crate::api::{self, ServeLimits};
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
-use crate::engine::Dispersal;
 use crate::hash_engine::HashEngine;
 use crate::keystore::NodeKeys;
 use crate::member::{api_config, open_store};
 use crate::net::Bound;
 use crate::node::NodeError;
 use crate::settlement::{self, Follower, FollowerConfig, Progress, Settlement, Standing};
+use dac_node_engine::Dispersal;
 
 use backend::ChainBackend;
 use duty::Duty;

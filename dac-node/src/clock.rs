@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::engine::Now;
+use dac_node_engine::Now;
 
 /// Tells the time.
 pub trait Clock: Send + Sync + std::fmt::Debug {

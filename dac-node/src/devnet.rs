@@ -23,12 +23,12 @@ use tokio::net::TcpListener;
 use crate::clock::{Clock, SystemClock};
 use crate::compute::ComputePool;
 use crate::config::{HashConfig, NodeConfig};
-use crate::engine::Dispersal;
 use crate::hash_engine::HashEngine;
 use crate::keystore::{self, Kdf, NodeKeys, Password};
 use crate::member::{Member, MemberParts, listen_api};
 use crate::net::Bound;
 use crate::service::RollupPolicy;
+use dac_node_engine::Dispersal;
 
 /// Chain id of a committee without an L1 (`registry` is zero then).
 pub const DEVNET_CHAIN_ID: u64 = 1337;

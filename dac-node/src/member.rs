@@ -17,13 +17,13 @@ use crate::api::{self, ServeLimits};
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
-use crate::engine::{Dispersal, EngineConfig, Term};
 use crate::hash_engine::HashEngine;
 use crate::keystore::NodeKeys;
 use crate::net::{Bound, NetworkConfig, Peer};
 use crate::node::{Node, NodeError, NodeHandle, NodeParts};
 use crate::service::RollupPolicy;
-use crate::store::{DiskStore, DiskStoreConfig, OnDamage, ShardStore};
+use dac_node_engine::{Dispersal, EngineConfig, Term};
+use dac_node_store::{DiskStore, DiskStoreConfig, OnDamage, ShardStore};
 
 /// What a member is started from.
 #[derive(Debug)]

@@ -30,8 +30,8 @@ use libp2p::gossipsub::TopicHash;
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::engine::{Credit, GossipId, SeatSet, Verdict};
-use crate::message::Message;
+use dac_node_engine::message::Message;
+use dac_node_engine::{Credit, GossipId, SeatSet, Verdict};
 
 pub use queue::{Class, Counters, PeerQueue, QUEUE_FRAMES_MAX, SendError};
 pub use streams::read_frame;

@@ -35,13 +35,13 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::HealConfig;
-use crate::engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
 use crate::hash_engine::HashEngine;
-use crate::message::{Control, OpenId};
 use crate::metrics::Meter;
 use crate::net::{Network, NetworkEvent, NetworkEvents};
 use crate::service::{Reason, Refusal, RollupPolicy};
-use crate::store::ShardStore;
+use dac_node_engine::message::{Control, OpenId};
+use dac_node_engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
+use dac_node_store::ShardStore;
 
 use board::Board;
 use calendar::Calendar;
@@ -437,7 +437,7 @@ impl Worker {
             NetworkEvent::Gossip { from, bytes, gossip } => match Control::from_bytes(&bytes) {
                 Ok(control) => self.feed(Event::Control { from, control, gossip }),
                 Err(error) => {
-                    self.shared.network.judge(gossip, crate::engine::Verdict::Reject);
+                    self.shared.network.judge(gossip, dac_node_engine::Verdict::Reject);
                     self.penalise(from, &format!("gossip: {error}"));
                 }
             },
@@ -515,9 +515,9 @@ fn newest_acceptance(store: &dyn ShardStore) -> Option<u64> {
 }
 
 /// A store's error as the member's answer.
-fn refusal_of(error: &crate::store::Error) -> Refusal {
+fn refusal_of(error: &dac_node_store::Error) -> Refusal {
     let reason = match error {
-        crate::store::Error::Full { .. } => Reason::StorageFull,
+        dac_node_store::Error::Full { .. } => Reason::StorageFull,
         _ => Reason::StorageError,
     };
     Refusal::new(reason, error.to_string())

@@ -10,9 +10,9 @@ use std::time::Duration;
 use attest::SubmitterKey;
 use dac_node::clock::{Clock, SystemClock};
 use dac_node::config::NodeConfig;
-use dac_node::message::{Message, Open, OpenId, Want};
 use dac_node::net::Class;
 use dac_node_coding::Piece;
+use dac_node_engine::message::{Message, Open, OpenId, Want};
 use e2e::{Members, Rollup, noise};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
@@ -210,7 +210,7 @@ fn nuisance(number: u32, forged: &Open) -> Message {
             Message::Open(Box::new(open))
         }
         1 => {
-            let held = dac_node::engine::SeatSet::EMPTY;
+            let held = dac_node_engine::SeatSet::EMPTY;
             Message::Want(Want { open_id: OpenId(id), stripe: number, held, count: 4 })
         }
         _ => {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use attest::{Address, Committee, CommitteeFile, RollupId};
 
-use crate::engine::Term;
 use crate::service::RollupPolicy;
 use crate::settlement::{Standing, View};
+use dac_node_engine::Term;
 
 /// Epochs served at once: the newest. With a week between epochs and two months of retention there are nine.
 pub const LIVE_EPOCHS_MAX: usize = 16;

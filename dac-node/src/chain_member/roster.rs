@@ -17,13 +17,13 @@ use super::duty::Duty;
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
-use crate::engine::{Dispersal, Term};
 use crate::hash_engine::HashEngine;
 use crate::member::engine_config;
 use crate::net::{Edge, NetworkConfig, Peer};
 use crate::node::{Node, NodeError, NodeHandle, NodeParts};
 use crate::service::RollupPolicy;
-use crate::store::ShardStore;
+use dac_node_engine::{Dispersal, Term};
+use dac_node_store::ShardStore;
 
 /// What every node of the member is made with.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use attest::{Address, SecretKey};
 
 use super::duty::{self, LIVE_EPOCHS_MAX, Registry};
 use super::saved::Saved;
-use crate::engine::Term;
 use crate::settlement::follower::Checkpoint;
 use crate::settlement::view::{EpochEntry, View};
 use crate::settlement::{Block, Change, Quota, Standing};
+use dac_node_engine::Term;
 
 const DAY: u64 = 86_400;
 const RETENTION: u64 = 60 * DAY;

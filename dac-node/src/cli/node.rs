@@ -11,7 +11,6 @@ use crate::cli::{Exit, Failure, Output};
 use crate::clock::SystemClock;
 use crate::compute::ComputePool;
 use crate::config::NodeConfig;
-use crate::engine::Dispersal;
 use crate::hash_engine::HashEngine;
 use crate::keystore::{NodeKeys, Password, Prompt};
 use crate::member::{Member, MemberParts, listen_api};
@@ -19,6 +18,7 @@ use crate::net::Bound;
 use crate::node::NodeError;
 use crate::settlement::ethereum::Ethereum;
 use crate::telemetry;
+use dac_node_engine::Dispersal;
 
 /// Arguments of `dac node`.
 #[derive(Debug, clap::Args)]

@@ -14,12 +14,12 @@ use crate::chain_member::{ChainMember, ChainMemberParts, Registry};
 use crate::clock::Clock;
 use crate::compute::ComputePool;
 use crate::config::{L1Config, NodeConfig};
-use crate::engine::Dispersal;
 use crate::hash_engine::HashEngine;
 use crate::keystore::{NodeKeys, Password};
 use crate::member::listen_api;
 use crate::net::Bound;
 use crate::settlement::Settlement;
+use dac_node_engine::Dispersal;
 
 /// How long a shard may be missing before it is repaired.
 const REPAIR_AFTER: Duration = Duration::from_secs(2);

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::queue::{Class, Counters, PeerQueue};
 use super::{NetworkConfig, NetworkEvent, NetworkEvents, Peer, streams};
-use crate::engine::SeatSet;
-use crate::message::CONTROL_TOPIC;
+use dac_node_engine::SeatSet;
+use dac_node_engine::message::CONTROL_TOPIC;
 
 /// Gossip messages that may wait for the node; more are dropped. At 8 KiB each at most, 8 MiB.
 const GOSSIP_MAX: usize = 1024;

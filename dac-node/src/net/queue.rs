@@ -33,8 +33,8 @@ impl Class {
     /// Never: the name begins with a slash.
     pub fn protocol(self, committee: &str) -> libp2p::StreamProtocol {
         let version = match self {
-            Class::Bulk => crate::message::BULK_PROTOCOL,
-            Class::Repair => crate::message::REPAIR_PROTOCOL,
+            Class::Bulk => dac_node_engine::message::BULK_PROTOCOL,
+            Class::Repair => dac_node_engine::message::REPAIR_PROTOCOL,
         };
         libp2p::StreamProtocol::try_from_owned(format!("{version}/{committee}"))
             .expect("the name begins with a slash")

@@ -18,8 +18,8 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::NetworkEvent;
 use super::queue::{Class, Counters};
-use crate::engine::{Credit, SeatSet};
-use crate::message::{FRAME_BYTES_MAX, Message};
+use dac_node_engine::message::{FRAME_BYTES_MAX, Message};
+use dac_node_engine::{Credit, SeatSet};
 
 /// Messages of one peer and class that may be in this node's hands at once.
 pub(super) const CREDITS_PER_PEER: usize = 64;

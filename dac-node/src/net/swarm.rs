@@ -20,8 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::committee::Joined;
 use super::queue::Counters;
 use super::{Command, Network, NetworkConfig, NetworkEvent, NetworkEvents};
-use crate::engine::{GossipId, Verdict};
-use crate::message::GOSSIP_BYTES_MAX;
+use dac_node_engine::message::GOSSIP_BYTES_MAX;
+use dac_node_engine::{GossipId, Verdict};
 
 /// Orders that may wait for the swarm task.
 const COMMANDS_MAX: usize = 4096;

@@ -9,7 +9,7 @@ use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 
 use super::*;
-use crate::message::{FRAME_BYTES_MAX, OpenId};
+use dac_node_engine::message::{FRAME_BYTES_MAX, OpenId};
 
 /// Long enough for a busy machine; only reached when something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,7 +115,7 @@ async fn an_unread_peer_fills_its_credits_and_then_waits() {
         held.push(next(&mut b_events).await);
     }
     // Another class of the same peer is not blocked by it.
-    let open = Message::Vote(crate::message::Vote {
+    let open = Message::Vote(dac_node_engine::message::Vote {
         open_id: OpenId([1; 32]),
         attestation: attest::Attestation {
             batch_id: attest::BatchId::ZERO,

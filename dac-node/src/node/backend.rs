@@ -18,25 +18,24 @@ use super::stored::{find_target, piece_here, status_of_stored, stored_certificat
 use super::{NodeHandle, Request, Shared, refusal_of};
 use crate::api::{Backend, ShardStream};
 use crate::custody::CustodyReport;
-use crate::engine::Facts;
 use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
 use crate::net::{Class, QUEUE_FRAMES_MAX};
 use crate::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason, Refusal, Stage,
     SubmissionRequest,
 };
-use crate::store;
+use dac_node_engine::Facts;
 
 impl NodeHandle {
     /// Runs something that waits for the disk.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared) -> Result<T, store::Error> + Send + 'static,
-    ) -> Result<T, store::Error> {
+        work: impl FnOnce(&Shared) -> Result<T, dac_node_store::Error> + Send + 'static,
+    ) -> Result<T, dac_node_store::Error> {
         let shared = self.shared.clone();
         match tokio::task::spawn_blocking(move || work(&shared)).await {
             Ok(result) => result,
-            Err(error) => Err(store::Error::Metadata(error.to_string())),
+            Err(error) => Err(dac_node_store::Error::Metadata(error.to_string())),
         }
     }
 
@@ -434,7 +433,7 @@ fn check_below(what: &'static str, asked: u64, limit: u64) -> Result<(), ReadErr
 }
 
 /// For answers that have no room for an error: the log has it.
-fn logged<T>(result: Result<T, store::Error>) -> Option<T> {
+fn logged<T>(result: Result<T, dac_node_store::Error>) -> Option<T> {
     result.inspect_err(|error| tracing::error!(%error, "storage")).ok()
 }
 

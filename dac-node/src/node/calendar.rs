@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Now;
+use dac_node_engine::Now;
 
 /// A wall clock that stays ahead this long, while the node runs, is believed: time for an operator to look at the warning.
 pub(super) const HOLD: Duration = Duration::from_secs(24 * 3600);

@@ -13,9 +13,9 @@ use dac_node_coding::PieceRoots;
 use futures::StreamExt;
 
 use super::{Shared, Traffic};
-use crate::engine::Plan;
-use crate::message::{Message, OpenId};
 use crate::net::Class;
+use dac_node_engine::Plan;
+use dac_node_engine::message::{Message, OpenId};
 
 /// Stripes encoded ahead of sending.
 const STRIPES_AHEAD: usize = 4;

@@ -30,7 +30,6 @@ use tokio::sync::mpsc;
 
 use super::{Completion, Shared};
 use crate::config::HealConfig;
-use crate::store;
 
 use audit::Audits;
 use catch_up::CatchUp;
@@ -95,11 +94,11 @@ async fn refresh(shared: Arc<Shared>) {
 /// Runs something that waits for the disk.
 async fn blocking<T: Send + 'static>(
     shared: &Arc<Shared>,
-    work: impl FnOnce(&Shared) -> Result<T, store::Error> + Send + 'static,
-) -> Result<T, store::Error> {
+    work: impl FnOnce(&Shared) -> Result<T, dac_node_store::Error> + Send + 'static,
+) -> Result<T, dac_node_store::Error> {
     let shared = shared.clone();
     match tokio::task::spawn_blocking(move || work(&shared)).await {
         Ok(result) => result,
-        Err(error) => Err(store::Error::Metadata(error.to_string())),
+        Err(error) => Err(dac_node_store::Error::Metadata(error.to_string())),
     }
 }

@@ -6,8 +6,8 @@ use dac_node_coding::{Coder, Piece, PieceRoots, verify_stripe_data};
 use fpga_hash::Hasher;
 
 use super::stored::statement_of;
-use crate::engine::SeatSet;
-use crate::store::{ContentKey, ShardStore};
+use dac_node_engine::SeatSet;
+use dac_node_store::{ContentKey, ShardStore};
 
 /// What a member serves from: its store and what it takes to check what the store returns. Nothing leaves unchecked.
 #[derive(Clone, Copy, Debug)]

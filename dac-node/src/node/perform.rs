@@ -12,11 +12,11 @@ use parity_scale_codec::Encode;
 
 use super::stored::check_shard;
 use super::{Completion, Worker, disperse, refusal_of};
-use crate::engine::{Credit, Effect, Event, Facts, Note, Plan};
-use crate::message::{Message, OpenId};
 use crate::metrics::Step;
 use crate::net::Class;
-use crate::store::{ContentKey, NewContent, StatementRecord};
+use dac_node_engine::message::{Message, OpenId};
+use dac_node_engine::{Credit, Effect, Event, Facts, Note, Plan};
+use dac_node_store::{ContentKey, NewContent, StatementRecord};
 
 impl Worker {
     /// Does what the engine asks.

@@ -19,11 +19,11 @@ use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
 
 use super::Shared;
-use crate::engine::SeatSet;
-use crate::message::{Message, Read};
 use crate::net::Class;
 use crate::service::ReadError;
-use crate::store::ContentKey;
+use dac_node_engine::SeatSet;
+use dac_node_engine::message::{Message, Read};
+use dac_node_store::ContentKey;
 
 /// Stripes fetched ahead of the reader.
 const STRIPES_AHEAD: usize = 4;

@@ -9,9 +9,9 @@ use dac_node_coding::Piece;
 use super::read::stored_piece;
 use super::stored::find_target;
 use super::{Shared, Traffic};
-use crate::engine::{Credit, SeatSet};
-use crate::message::{IDS_MAX, Message, Question, ROOTS_BYTES_MAX, Read, Reply, Want};
 use crate::net::Class;
+use dac_node_engine::message::{IDS_MAX, Message, Question, ROOTS_BYTES_MAX, Read, Reply, Want};
+use dac_node_engine::{Credit, SeatSet};
 
 /// Answers a read of a stored batch.
 pub(super) fn read(shared: Arc<Shared>, to: u16, read: Read, credit: Credit) {

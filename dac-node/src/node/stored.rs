@@ -8,24 +8,24 @@ use dac_node_coding::{Layout, Piece, verify_stripe_data};
 use super::Shared;
 use super::read::{Target, stored_piece};
 use crate::service::{BatchStatus, MemberOutcome, Outcome, ReadError, Reason, Refusal, Stage};
-use crate::store::{self, ContentKey, ShardStore};
+use dac_node_store::{ContentKey, ShardStore};
 
 /// A stored certificate, decoded.
 pub(super) fn stored_certificate(
     store: &dyn ShardStore,
     id: BatchId,
-) -> Result<Option<Certificate>, store::Error> {
+) -> Result<Option<Certificate>, dac_node_store::Error> {
     let Some(bytes) = store.certificate(id)? else { return Ok(None) };
     Certificate::decode_strict(&bytes)
         .map(Some)
-        .map_err(|error| store::Error::Metadata(format!("certificate: {error}")))
+        .map_err(|error| dac_node_store::Error::Metadata(format!("certificate: {error}")))
 }
 
 /// The statement behind a batch id: the one this member accepted, or that of a certificate it stores.
 pub(super) fn statement_of(
     store: &dyn ShardStore,
     batch_id: BatchId,
-) -> Result<Option<Statement>, store::Error> {
+) -> Result<Option<Statement>, dac_node_store::Error> {
     if let Some(record) = store.statement(batch_id)? {
         return Ok(Some(record.statement));
     }
@@ -33,16 +33,19 @@ pub(super) fn statement_of(
 }
 
 /// What is needed to read a batch: from the statement this member accepted, or from a certificate it only stores.
-pub(super) fn find_target(shared: &Shared, batch_id: BatchId) -> Result<Option<Target>, store::Error> {
+pub(super) fn find_target(
+    shared: &Shared,
+    batch_id: BatchId,
+) -> Result<Option<Target>, dac_node_store::Error> {
     let Some(statement) = statement_of(&*shared.store, batch_id)? else { return Ok(None) };
     let thresholds = shared.engine.committee.thresholds();
     let layout = Layout::new(thresholds.members(), thresholds.minimum_shards(), statement.data_bytes)
-        .map_err(|error| store::Error::Metadata(error.to_string()))?;
+        .map_err(|error| dac_node_store::Error::Metadata(error.to_string()))?;
     let key = ContentKey { data_hash: statement.data_hash, shards_root: statement.shards_root };
     let roots = match shared.store.piece_roots(&key) {
         Ok(roots) => roots.map(Arc::new),
         // Peers can help, as if nothing were here; the scrub repairs it.
-        Err(error @ store::Error::Corrupt { .. }) => {
+        Err(error @ dac_node_store::Error::Corrupt { .. }) => {
             tracing::error!(batch = %batch_id, %error, "stored piece roots are damaged");
             None
         }
@@ -65,7 +68,7 @@ pub(super) fn check_shard(shared: &Shared, key: &ContentKey) -> Result<(), Refus
 }
 
 /// The seat whose shard is stored; `None` when nothing is, or it is damaged: then the store mends it.
-fn stored_seat(shared: &Shared, key: &ContentKey) -> Result<Option<u16>, store::Error> {
+fn stored_seat(shared: &Shared, key: &ContentKey) -> Result<Option<u16>, dac_node_store::Error> {
     if shared.store.content(key)?.is_none() {
         return Ok(None);
     }
@@ -111,7 +114,7 @@ pub(super) fn piece_here(
 pub(super) fn status_of_stored(
     shared: &Shared,
     batch_id: BatchId,
-    record: Option<store::StatementRecord>,
+    record: Option<dac_node_store::StatementRecord>,
     certificate: Option<Certificate>,
 ) -> Option<BatchStatus> {
     let coordinator = record.as_ref().map_or(0, |record| record.coordinator);

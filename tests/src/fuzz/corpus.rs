@@ -10,10 +10,10 @@ use attest::{
     SeatIndex, ShardsRoot, SignatureBytes, Signers, Statement, Submission, SubmitterKey,
 };
 use bytes::Bytes;
-use dac_node::engine::SeatSet;
-use dac_node::message::{Control, Message, No, Open, OpenId, Question, Read, Reply, Vote, Want};
 use dac_node::service::{Reason, Refusal};
 use dac_node_coding::Piece;
+use dac_node_engine::SeatSet;
+use dac_node_engine::message::{Control, Message, No, Open, OpenId, Question, Read, Reply, Vote, Want};
 use fpga::link::Frame;
 use fpga::packet::{Header, Kind, Opcode, Status, checksum};
 use parity_scale_codec::Encode;

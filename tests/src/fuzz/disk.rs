@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use attest::{BatchId, CommitteeHash, DataHash, DataRoot, Epoch, RollupId, Statement, SubmissionSignature};
 use bytes::Bytes;
-use dac_node::store::{
+use dac_node_coding::{Coder, Layout, encode_and_root};
+use dac_node_store::{
     Directory, DiskStore, DiskStoreConfig, NewContent, OnDamage, ShardStore, SimulatedDirectory,
     StatementRecord, Unsynced,
 };
-use dac_node_coding::{Coder, Layout, encode_and_root};
 
 const DAY: u64 = 86_400;
 const NOW: u64 = 20_000 * DAY;
@@ -38,7 +38,7 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     Fixture { disk, stored, files }
 });
 
-fn open(disk: &SimulatedDirectory) -> Result<DiskStore, dac_node::store::Error> {
+fn open(disk: &SimulatedDirectory) -> Result<DiskStore, dac_node_store::Error> {
     let config = DiskStoreConfig {
         reserve_bytes: 0,
         segment_bytes: 96 << 10,

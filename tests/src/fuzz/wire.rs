@@ -2,9 +2,9 @@
 
 use attest::{Certificate, ShardsRoot};
 use bytes::Bytes;
-use dac_node::message::{Control, FRAME_BYTES_MAX, GOSSIP_BYTES_MAX, Message};
 use dac_node::net::read_frame;
 use dac_node_coding::Layout;
+use dac_node_engine::message::{Control, FRAME_BYTES_MAX, GOSSIP_BYTES_MAX, Message};
 use futures::FutureExt;
 use parity_scale_codec::Encode;
 

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use attest::{BatchId, Certificate, Committee};
 use bytes::Bytes;
-use dac_node::message::OpenId;
-use dac_node::store::{ContentKey, NewContent, StatementRecord};
 use dac_node_coding::{Piece, decode_stripe};
+use dac_node_engine::message::OpenId;
+use dac_node_store::{ContentKey, NewContent, StatementRecord};
 use parity_scale_codec::Encode;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;

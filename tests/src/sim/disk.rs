@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attest::{BatchId, RollupId};
-use dac_node::engine::Facts;
 use dac_node::service::{Reason, Refusal};
-use dac_node::store::{
+use dac_node_engine::Facts;
+use dac_node_store::{
     ContentKey, DiskStore, DiskStoreConfig, Error, MemoryStore, NewContent, ShardStore, SimulatedDirectory,
     StatementRecord, Unsynced,
 };

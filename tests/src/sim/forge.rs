@@ -2,8 +2,8 @@
 
 use attest::{Committee, ShardsRoot};
 use bytes::Bytes;
-use dac_node::message::{Open, OpenId};
 use dac_node_coding::{Error, Layout, Piece, PieceRoots};
+use dac_node_engine::message::{Open, OpenId};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 

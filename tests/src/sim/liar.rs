@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use attest::{Attestation, SeatIndex};
-use dac_node::message::{Message, Vote};
+use dac_node_engine::message::{Message, Vote};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;

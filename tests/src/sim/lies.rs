@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use attest::{Attestation, SeatIndex};
 use bytes::Bytes;
-use dac_node::engine::{Dispersal, Plan, SeatSet};
-use dac_node::message::{Control, Message, Open, OpenId, Read, Vote, Want};
+use dac_node_engine::message::{Control, Message, Open, OpenId, Read, Vote, Want};
+use dac_node_engine::{Dispersal, Plan, SeatSet};
 use parity_scale_codec::Encode;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dac_node::engine::{Credit, Effect, Engine, EngineConfig, Event, GossipId, Now};
-use dac_node::message::{Control, Message, OpenId};
+use dac_node_engine::message::{Control, Message, OpenId};
+use dac_node_engine::{Credit, Effect, Engine, EngineConfig, Event, GossipId, Now};
 
 use super::disk::{Disk, Medium};
 use super::liar::Liar;

@@ -13,8 +13,8 @@ use attest::{
 };
 use bytes::Bytes;
 use bytesize::ByteSize;
-use dac_node::engine::{Dispersal, EngineConfig};
 use dac_node::service::RollupPolicy;
+use dac_node_engine::{Dispersal, EngineConfig};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

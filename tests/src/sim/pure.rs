@@ -13,9 +13,9 @@ use attest::{
     Aggregation, Attestation, BatchId, Certificate, CheckedCertificate, Committee, DataRoot, SeatIndex,
 };
 use bytes::Bytes;
-use dac_node::engine::{Effect, Event, Plan};
-use dac_node::store::ContentKey;
 use dac_node_coding::{Coder, Layout, Piece, PieceRoots, decode_stripe, encode_and_root};
+use dac_node_engine::{Effect, Event, Plan};
+use dac_node_store::ContentKey;
 use fpga_hash::{Digest, Hasher};
 use parity_scale_codec::Encode;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use attest::BatchId;
 use bytes::Bytes;
-use dac_node::engine::{Credit, Event};
-use dac_node::message::OpenId;
+use dac_node_engine::message::OpenId;
+use dac_node_engine::{Credit, Event};
 
 use super::disk::WriteId;
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use dac_node::engine::{Effect, Event};
-use dac_node::message::{Control, Message};
+use dac_node_engine::message::{Control, Message};
+use dac_node_engine::{Effect, Event};
 
 /// FNV-1a, 64 bits: offset basis and prime (draft-eastlake-fnv, section 5).
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;

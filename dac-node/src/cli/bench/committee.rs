@@ -15,8 +15,8 @@ use super::print_rows;
 use crate::api::Backend;
 use crate::cli::{Failure, Output};
 use crate::devnet::{Devnet, DevnetConfig};
-use crate::engine::Dispersal;
 use crate::service::BatchRef;
+use dac_node_engine::Dispersal;
 
 /// Arguments of `dac bench committee`.
 #[derive(Debug, clap::Args)]

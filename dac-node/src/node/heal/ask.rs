@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Shared;
-use crate::message::{Message, Question, Reply};
 use crate::net::Class;
+use dac_node_engine::message::{Message, Question, Reply};
 
 /// The answer; `None` when the member is not connected, its queue is full, or it does not answer in time.
 pub(super) async fn ask(

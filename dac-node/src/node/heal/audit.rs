@@ -16,7 +16,7 @@ use rand::seq::IndexedRandom;
 use super::super::Shared;
 use super::ask::{ask, peers};
 use crate::custody::{AuditFailure, AuditOutcome, MemberCustody};
-use crate::message::{Question, Reply};
+use dac_node_engine::message::{Question, Reply};
 
 /// Results so far, by seat.
 #[derive(Debug)]

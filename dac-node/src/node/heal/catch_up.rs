@@ -15,9 +15,8 @@ use super::super::{Completion, Shared};
 use super::ask::{ask, peers};
 use super::blocking;
 use crate::custody::CatchUpReport;
-use crate::engine::{Event, SeatSet};
-use crate::message::{CERTIFICATES_MAX, Question, Reply};
-use crate::store;
+use dac_node_engine::message::{CERTIFICATES_MAX, Question, Reply};
+use dac_node_engine::{Event, SeatSet};
 
 /// Longest wait for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -101,7 +100,7 @@ async fn take(
     engine: &mpsc::Sender<Completion>,
     peer: u16,
     ids: Vec<BatchId>,
-) -> Result<(), store::Error> {
+) -> Result<(), dac_node_store::Error> {
     let unknown = blocking(shared, move |shared| {
         let mut unknown = Vec::new();
         for id in ids {
@@ -132,7 +131,7 @@ async fn keep(
     peer: u16,
     wanted: &[BatchId],
     bytes: Vec<u8>,
-) -> Result<Option<Box<CheckedCertificate>>, store::Error> {
+) -> Result<Option<Box<CheckedCertificate>>, dac_node_store::Error> {
     let (worker, verified) = (shared.clone(), bytes.clone());
     let checked = shared.compute.run(move || {
         let certificate = Certificate::decode_strict(&verified)?;

@@ -11,8 +11,8 @@ use attest::{BatchId, Statement};
 use super::super::Shared;
 use super::super::stored::stored_certificate;
 use crate::custody::{RepairReport, ScrubReport, WAITING_SHOWN_MAX, WaitingShard};
-use crate::message::IDS_MAX;
-use crate::store::{self, ContentKey};
+use dac_node_engine::message::IDS_MAX;
+use dac_node_store::ContentKey;
 
 /// Longest pause between two tries of one repair.
 const RETRY_MAX: Duration = Duration::from_secs(600);
@@ -206,7 +206,7 @@ impl Ledger {
 }
 
 /// Brings the ledger in line with the store. Blocks.
-pub(super) fn refresh(shared: &Shared) -> Result<(), store::Error> {
+pub(super) fn refresh(shared: &Shared) -> Result<(), dac_node_store::Error> {
     let now = shared.clock.now();
     let mut cursor = shared.heal.ledger.lock().cursor;
     loop {
@@ -226,7 +226,7 @@ pub(super) fn refresh(shared: &Shared) -> Result<(), store::Error> {
 }
 
 /// Adds one certificate.
-fn add(shared: &Shared, id: BatchId) -> Result<(), store::Error> {
+fn add(shared: &Shared, id: BatchId) -> Result<(), dac_node_store::Error> {
     let Some(certificate) = stored_certificate(&*shared.store, id)? else { return Ok(()) };
     let statement = certificate.statement;
     if statement.committee_hash != shared.engine.committee.hash() {
@@ -248,7 +248,7 @@ fn add(shared: &Shared, id: BatchId) -> Result<(), store::Error> {
 }
 
 /// Takes shards off the list that came by the usual way meanwhile.
-fn arrived(shared: &Shared) -> Result<(), store::Error> {
+fn arrived(shared: &Shared) -> Result<(), dac_node_store::Error> {
     let missing: Vec<ContentKey> = {
         let ledger = shared.heal.ledger.lock();
         let missing = ledger.due.iter().filter(|(_, due)| due.need == Need::Missing);

@@ -20,11 +20,11 @@ use super::super::{Completion, Shared};
 use super::ask::{ask, peers};
 use super::ledger::{Due, Need, key_of};
 use super::{blocking, scrub};
-use crate::engine::SeatSet;
-use crate::message::{Message, Question, Read, Reply};
 use crate::net::Class;
 use crate::service::ReadError;
-use crate::store::{self, RestoredContent};
+use dac_node_engine::SeatSet;
+use dac_node_engine::message::{Message, Question, Read, Reply};
+use dac_node_store::RestoredContent;
 
 /// Repairs at a time: with 64 MiB batches and `k = 1`, at most 256 MiB in memory.
 pub(super) const PARALLEL: usize = 4;
@@ -47,7 +47,7 @@ enum RepairError {
     #[error("{0}")]
     Read(#[from] ReadError),
     #[error("{0}")]
-    Store(#[from] store::Error),
+    Store(#[from] dac_node_store::Error),
     #[error("what was written does not check: {0}")]
     ReadBack(String),
 }

@@ -15,7 +15,7 @@ use super::super::Shared;
 use super::super::stored::{check_shard, stored_certificate};
 use super::blocking;
 use super::ledger::{Need, key_of};
-use crate::store::{self, ContentKey};
+use dac_node_store::ContentKey;
 
 /// Contents looked up at once.
 const PAGE: usize = 64;
@@ -109,7 +109,10 @@ fn record(shared: &Shared, key: ContentKey, (batch_id, statement): (BatchId, Sta
 }
 
 /// A statement of this committee over a content, by which others know it.
-fn statement_over(shared: &Shared, key: ContentKey) -> Result<Option<(BatchId, Statement)>, store::Error> {
+fn statement_over(
+    shared: &Shared,
+    key: ContentKey,
+) -> Result<Option<(BatchId, Statement)>, dac_node_store::Error> {
     for id in shared.store.statements_of(key.data_hash)? {
         let Some(record) = shared.store.statement(id)? else { continue };
         let is_ours = record.statement.committee_hash == shared.engine.committee.hash();
@@ -124,7 +127,7 @@ fn statement_over(shared: &Shared, key: ContentKey) -> Result<Option<(BatchId, S
 }
 
 /// Reads one content back and compares it with its commitments. Blocks.
-pub(super) fn check(shared: &Shared, key: &ContentKey) -> Result<Found, store::Error> {
+pub(super) fn check(shared: &Shared, key: &ContentKey) -> Result<Found, dac_node_store::Error> {
     let mut found = Found::default();
     let Some(info) = shared.store.content(key)? else { return Ok(found) };
     let damage = match compare_shard(shared, key, &mut found.bytes) {
@@ -151,13 +154,13 @@ pub(super) fn check(shared: &Shared, key: &ContentKey) -> Result<Found, store::E
 enum Damaged {
     Data(String),
     Gone,
-    Store(store::Error),
+    Store(dac_node_store::Error),
 }
 
-impl From<store::Error> for Damaged {
-    fn from(error: store::Error) -> Self {
+impl From<dac_node_store::Error> for Damaged {
+    fn from(error: dac_node_store::Error) -> Self {
         match error {
-            store::Error::Corrupt { .. } => Damaged::Data(error.to_string()),
+            dac_node_store::Error::Corrupt { .. } => Damaged::Data(error.to_string()),
             error => Damaged::Store(error),
         }
     }
