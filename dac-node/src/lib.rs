@@ -1,7 +1,8 @@
 //! The data-availability committee's node and its command line.
 //!
-//! A node is one member: it takes part in exchanges ([`dac_node_engine`]), keeps what it signed ([`dac_node_store`]), talks to the other
-//! members ([`net`]) and to rollups ([`api`]). [`dac_node_engine`] decides, [`node`] performs; nothing else holds protocol state.
+//! A node is one member: it takes part in exchanges ([`dac_node_engine`]), keeps what it signed ([`dac_node_store`]),
+//! talks to the other members ([`net`]) and to rollups ([`api`]). The engine decides, [`node`] performs; nothing else
+//! holds protocol state.
 //!
 //! Read [`service`] for the words, [`dac_node_engine`] for the protocol, [`node`] for how it runs.
 

@@ -1,5 +1,5 @@
-//! What a member keeps of a batch it verified: handed to the store with [`Effect::Persist`](crate::Effect::Persist), whole, before
-//! anything is signed.
+//! What a member keeps of a batch it verified: handed to the store with [`Effect::Persist`](crate::Effect::Persist),
+//! whole, before anything is signed.
 
 use attest::{BatchId, DataHash, DataRoot, ShardsRoot, Statement, SubmissionSignature};
 use bytes::Bytes;
