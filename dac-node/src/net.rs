@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use dac_node_engine::message::Message;
 use dac_node_engine::{Credit, GossipId, SeatSet, Verdict};
 
-pub use queue::{Class, Counters, PeerQueue, QUEUE_FRAMES_MAX, SendError};
+pub use queue::{Class, Counters, PeerQueue, SendError};
 pub use streams::read_frame;
 pub use swarm::{Bound, Edge};
 

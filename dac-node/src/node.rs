@@ -13,7 +13,6 @@ mod board;
 mod calendar;
 mod disperse;
 mod heal;
-mod holder;
 mod perform;
 mod read;
 mod serve;
@@ -41,14 +40,12 @@ use crate::net::{Network, NetworkEvent, NetworkEvents};
 use crate::service::{Reason, Refusal, RollupPolicy};
 use dac_node_engine::message::{Control, OpenId};
 use dac_node_engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
-use dac_node_store::ShardStore;
+use dac_node_store::{Holder, ShardStore};
 
 use board::Board;
 use calendar::Calendar;
 use heal::Heal;
 use read::Reader;
-
-pub use holder::{Holder, HolderError};
 
 /// Results of heavy work that may wait for the node's task.
 const COMPLETIONS_MAX: usize = 4096;

@@ -14,7 +14,6 @@ pub mod fuzz;
 pub mod onchain;
 mod process;
 mod rollup;
-pub mod sim;
 mod wait;
 
 pub use answer::{Answer, Certified, metric};

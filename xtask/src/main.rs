@@ -3,12 +3,8 @@
 //! Everything a task needs beyond Rust and a C compiler it installs, or it says what is missing and how to get it. A task
 //! that fails stops with the command that failed, so that it can be repeated by hand.
 
-mod bitstream;
 mod contracts;
-mod formal;
 mod fuzz;
-mod rtl;
-mod tools;
 mod verilator;
 
 use std::process::Command;
@@ -69,24 +65,20 @@ enum Task {
     /// Writes tests/vectors, dac-node/openapi.json and dac-node/dac.example.toml again
     Vectors,
     /// Verilog of the hash accelerator and vectors for it, into target/rtl
-    Rtl {
-        /// Also a Vivado project for an XDMA design on a VU9P card, not tested on hardware, and its area by yosys
-        #[arg(long)]
-        vivado: bool,
-    },
+    Rtl(Gateware),
     /// Area, clock and a loadable file with open tools, into target/bitstream
-    Bitstream {
-        /// The board
-        #[arg(long)]
-        board: bitstream::Board,
-        /// Placements of each core; the report holds every clock and their median
-        #[arg(long, default_value_t = 5)]
-        seeds: u32,
-        #[command(flatten)]
-        beside: bitstream::Beside,
-    },
+    Bitstream(Gateware),
     /// Proofs about the emitted Verilog: Keccak round, streams, traps of the language; part of a nightly run
-    Formal,
+    Formal(Gateware),
+}
+
+/// A task of the package `xtask-gateware`.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+struct Gateware {
+    /// Passed on to the task: see --help of it
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,9 +112,9 @@ fn main() -> anyhow::Result<()> {
         Task::Bench { json, what: None } => bench(json),
         Task::Sanitize => sanitize(),
         Task::Vectors => vectors(),
-        Task::Rtl { vivado } => rtl::rtl(vivado),
-        Task::Bitstream { board, seeds, beside } => bitstream::bitstream(board, seeds, &beside),
-        Task::Formal => formal::formal(),
+        Task::Rtl(Gateware { options }) => gateware("rtl", &options),
+        Task::Bitstream(Gateware { options }) => gateware("bitstream", &options),
+        Task::Formal(Gateware { options }) => gateware("formal", &options),
     }
 }
 
@@ -133,7 +125,7 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     contracts::run(contracts::Options { nightly, update: false })?;
     // One build for all tests: the hooks for planted faults are in it, and idle but where a test plants one. The long run
     // has time for the members as they are shipped, and for the hooks apart.
-    let planted = ["test", "--workspace", "--locked", "--features", "e2e/planted-faults"];
+    let planted = ["test", "--workspace", "--locked", "--features", "e2e-sim/planted-faults"];
     let mut tests = cargo(if nightly { &planted[..3] } else { &planted });
     tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
     tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
@@ -144,7 +136,7 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     if nightly {
         step("planted faults", cargo(&[&planted[..], &["--test", "planted"]].concat()))?;
         sanitize()?;
-        formal::formal()?;
+        gateware("formal", &[])?;
         fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
     }
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
@@ -155,9 +147,15 @@ fn test(nightly: bool) -> anyhow::Result<()> {
 }
 
 fn sim(options: &[String]) -> anyhow::Result<()> {
-    let mut run = cargo(&["run", "--quiet", "--locked", "-p", "e2e", "--bin", "sim", "--"]);
+    let mut run = cargo(&["run", "--quiet", "--locked", "-p", "e2e-sim", "--bin", "sim", "--"]);
     run.args(options);
     step("simulator", run)
+}
+
+fn gateware(task: &str, options: &[String]) -> anyhow::Result<()> {
+    let mut run = cargo(&["run", "--quiet", "--locked", "-p", "xtask-gateware", "--", task]);
+    run.args(options);
+    step(task, run)
 }
 
 fn bench(json: bool) -> anyhow::Result<()> {

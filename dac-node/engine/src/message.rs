@@ -26,6 +26,8 @@ pub const REPAIR_PROTOCOL: &str = "/validium-dac/repair/1";
 pub const CONTROL_TOPIC: &str = "/validium-dac/control/1/";
 /// Largest frame, length prefix not counted (PROTOCOL section 6).
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Frames that may wait for one peer in one class: 16 MiB of pieces, shared with the other peers' queues.
+pub const QUEUE_FRAMES_MAX: usize = 512;
 /// Largest gossip message.
 pub const GOSSIP_BYTES_MAX: usize = 8 * 1024;
 /// Longest explanation that travels with a refusal.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use dac_node_engine::message::QUEUE_FRAMES_MAX;
 use tokio::sync::mpsc;
 
 /// Traffic classes; each has its own stream and queue.
@@ -40,9 +41,6 @@ impl Class {
             .expect("the name begins with a slash")
     }
 }
-
-/// Frames that may wait for one peer in one class: 16 MiB of pieces, shared with the other peers' queues.
-pub const QUEUE_FRAMES_MAX: usize = 512;
 
 /// Why a frame was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

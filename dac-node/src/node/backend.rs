@@ -14,17 +14,19 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::oneshot;
 
 use super::read::{Target, range};
-use super::stored::{find_target, piece_here, status_of_stored, stored_certificate};
+use super::stored::{find_target, piece_here, status_of_stored};
 use super::{NodeHandle, Request, Shared, refusal_of};
 use crate::api::{Backend, ShardStream};
 use crate::custody::CustodyReport;
 use crate::metrics::{Class as MeterClass, Direction, HashWork, StoreSpace};
-use crate::net::{Class, QUEUE_FRAMES_MAX};
+use crate::net::Class;
 use crate::service::{
     BatchRef, BatchStatus, PieceAnswer, ReadError, ReadableBatch, Readiness, Reason, Refusal, Stage,
     SubmissionRequest,
 };
 use dac_node_engine::Facts;
+use dac_node_engine::message::QUEUE_FRAMES_MAX;
+use dac_node_store::stored_certificate;
 
 impl NodeHandle {
     /// Runs something that waits for the disk.

@@ -2,35 +2,13 @@
 
 use std::sync::Arc;
 
-use attest::{BatchId, Certificate, Statement};
+use attest::{BatchId, Certificate};
 use dac_node_coding::{Layout, Piece, verify_stripe_data};
 
 use super::Shared;
 use super::read::{Target, stored_piece};
 use crate::service::{BatchStatus, MemberOutcome, Outcome, ReadError, Reason, Refusal, Stage};
-use dac_node_store::{ContentKey, ShardStore};
-
-/// A stored certificate, decoded.
-pub(super) fn stored_certificate(
-    store: &dyn ShardStore,
-    id: BatchId,
-) -> Result<Option<Certificate>, dac_node_store::Error> {
-    let Some(bytes) = store.certificate(id)? else { return Ok(None) };
-    Certificate::decode_strict(&bytes)
-        .map(Some)
-        .map_err(|error| dac_node_store::Error::Metadata(format!("certificate: {error}")))
-}
-
-/// The statement behind a batch id: the one this member accepted, or that of a certificate it stores.
-pub(super) fn statement_of(
-    store: &dyn ShardStore,
-    batch_id: BatchId,
-) -> Result<Option<Statement>, dac_node_store::Error> {
-    if let Some(record) = store.statement(batch_id)? {
-        return Ok(Some(record.statement));
-    }
-    Ok(stored_certificate(store, batch_id)?.map(|certificate| certificate.statement))
-}
+use dac_node_store::{ContentKey, statement_of};
 
 /// What is needed to read a batch: from the statement this member accepted, or from a certificate it only stores.
 pub(super) fn find_target(

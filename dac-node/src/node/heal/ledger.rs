@@ -9,10 +9,9 @@ use std::time::Duration;
 use attest::{BatchId, Statement};
 
 use super::super::Shared;
-use super::super::stored::stored_certificate;
 use crate::custody::{RepairReport, ScrubReport, WAITING_SHOWN_MAX, WaitingShard};
 use dac_node_engine::message::IDS_MAX;
-use dac_node_store::ContentKey;
+use dac_node_store::{ContentKey, stored_certificate};
 
 /// Longest pause between two tries of one repair.
 const RETRY_MAX: Duration = Duration::from_secs(600);

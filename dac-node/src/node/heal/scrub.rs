@@ -12,10 +12,10 @@ use dac_node_coding::{PieceRoots, verify_stripe_data};
 use fpga_hash::tree::piece_roots;
 
 use super::super::Shared;
-use super::super::stored::{check_shard, stored_certificate};
+use super::super::stored::check_shard;
 use super::blocking;
 use super::ledger::{Need, key_of};
-use dac_node_store::ContentKey;
+use dac_node_store::{ContentKey, stored_certificate};
 
 /// Contents looked up at once.
 const PAGE: usize = 64;

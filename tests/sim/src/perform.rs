@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use attest::BatchId;
 use bytes::Bytes;
-use dac_node::net::QUEUE_FRAMES_MAX;
-use dac_node::service::Reason;
+use dac_node_engine::Reason;
+use dac_node_engine::message::QUEUE_FRAMES_MAX;
 use dac_node_engine::message::{GOSSIP_BYTES_MAX, Message, Reply};
 use dac_node_engine::{Credit, Effect, Event, Note, Verdict};
 use parity_scale_codec::Encode;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use e2e::sim::{Medium, Options, Report, run_twice, sweep};
+use e2e_sim::{Medium, Options, Report, run_twice, sweep};
 
 /// Runs whole committees under seeds, and says which seed broke a promise.
 #[derive(Debug, Parser)]

@@ -92,7 +92,11 @@ impl Step {
 
 /// Every step holds for the emitted round, and refutes its fault.
 pub(super) fn prove(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
-    write(dir, "keccak_round_fips202.v", include_str!("../../../fpga/cores/verilog/keccak_round_fips202.v"))?;
+    write(
+        dir,
+        "keccak_round_fips202.v",
+        include_str!("../../../../fpga/cores/verilog/keccak_round_fips202.v"),
+    )?;
     write(dir, "round_sides.v", &sides())?;
     let round = emit::keccak_round()?;
     round.write(dir)?;

@@ -13,7 +13,7 @@ use attest::{
 };
 use bytes::Bytes;
 use bytesize::ByteSize;
-use dac_node::service::RollupPolicy;
+use dac_node_engine::RollupPolicy;
 use dac_node_engine::{Dispersal, EngineConfig};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -53,7 +53,7 @@ impl Tools {
 
 /// The workspace's target directory.
 pub(crate) fn target_dir() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(default, PathBuf::from)
 }
 

@@ -1,5 +1,5 @@
 //! The simulator finds what it is there to find: each planted fault breaks a promise within few seeds, and the same seeds
-//! are clean without it. Run by `cargo xtask test`; by hand with `cargo test -p e2e --features planted-faults --test planted`.
+//! are clean without it. Run by `cargo xtask test`; by hand with `cargo test -p e2e-sim --features planted-faults --test planted`.
 
 use std::process::Command;
 

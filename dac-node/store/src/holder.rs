@@ -1,13 +1,13 @@
 //! Pieces from the store, checked on their way out: the own one, and any other while the hot copy is here.
 
-use attest::BatchId;
+use attest::{BatchId, Certificate, Statement};
 use bytes::Bytes;
 use dac_node_coding::{Coder, Piece, PieceRoots, verify_stripe_data};
 use fpga_hash::Hasher;
 
-use super::stored::statement_of;
 use dac_node_engine::SeatSet;
-use dac_node_store::{ContentKey, ShardStore};
+
+use crate::{ContentKey, Error, ShardStore};
 
 /// What a member serves from: its store and what it takes to check what the store returns. Nothing leaves unchecked.
 #[derive(Clone, Copy, Debug)]
@@ -84,4 +84,26 @@ impl Holder<'_> {
         let checked = verify_stripe_data(layout, stripe, data, roots, self.hasher)?;
         Ok(Some(checked.data().clone()))
     }
+}
+
+/// A stored certificate, decoded.
+///
+/// # Errors
+/// What the store answers; [`Error::Metadata`] when what is stored is no certificate.
+pub fn stored_certificate(store: &dyn ShardStore, id: BatchId) -> Result<Option<Certificate>, Error> {
+    let Some(bytes) = store.certificate(id)? else { return Ok(None) };
+    Certificate::decode_strict(&bytes)
+        .map(Some)
+        .map_err(|error| Error::Metadata(format!("certificate: {error}")))
+}
+
+/// The statement behind a batch id: the one this member accepted, or that of a certificate it stores.
+///
+/// # Errors
+/// As [`stored_certificate`].
+pub fn statement_of(store: &dyn ShardStore, batch_id: BatchId) -> Result<Option<Statement>, Error> {
+    if let Some(record) = store.statement(batch_id)? {
+        return Ok(Some(record.statement));
+    }
+    Ok(stored_certificate(store, batch_id)?.map(|certificate| certificate.statement))
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attest::{BatchId, RollupId};
-use dac_node::service::{Reason, Refusal};
 use dac_node_engine::Facts;
+use dac_node_engine::{Reason, Refusal};
 use dac_node_store::{
     ContentKey, DiskStore, DiskStoreConfig, Error, MemoryStore, NewContent, ShardStore, SimulatedDirectory,
     StatementRecord, Unsynced,

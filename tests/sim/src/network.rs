@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dac_node::net::QUEUE_FRAMES_MAX;
+use dac_node_engine::message::QUEUE_FRAMES_MAX;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;

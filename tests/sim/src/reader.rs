@@ -6,11 +6,11 @@
 
 use attest::{BatchId, ShardsRoot};
 use bytes::Bytes;
-use dac_node::node::Holder;
 use dac_node_coding::{CheckedPiece, Layout, Piece, decode_stripe};
 use dac_node_engine::SeatSet;
 use dac_node_engine::message::{Message, Read};
 use dac_node_store::ContentKey;
+use dac_node_store::Holder;
 use rand::Rng;
 
 use super::member::Member;

@@ -121,7 +121,7 @@ fn buffers() -> anyhow::Result<[Buffer; 3]> {
 
 /// Every buffer keeps every beat in order, and no faulty one does.
 pub(super) fn prove(tools: &Tools, dir: &Path) -> anyhow::Result<()> {
-    write(dir, "stream_order.v", include_str!("../../../fpga/cores/verilog/stream_order.v"))?;
+    write(dir, "stream_order.v", include_str!("../../../../fpga/cores/verilog/stream_order.v"))?;
     for Buffer { design, inside, faults } in buffers()? {
         let Design { name, text } = &design;
         write(dir, &format!("{name}.state.v"), &inside.state())?;

@@ -2,7 +2,7 @@
 //!
 //! `SIM_SEEDS` seeds run (600 without it; `cargo xtask test` asks for 10,000), `SIM_FROM` says from which on.
 
-use e2e::sim::{Medium, Options, Report, run_twice, sweep};
+use e2e_sim::{Medium, Options, Report, run_twice, sweep};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))

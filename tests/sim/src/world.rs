@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attest::{BatchId, Committee, Statement};
-use dac_node::service::Refusal;
 use dac_node_engine::Event;
+use dac_node_engine::Refusal;
 use dac_node_engine::message::{Control, Message};
 use parity_scale_codec::Encode;
 use rand::SeedableRng;
