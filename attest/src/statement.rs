@@ -6,7 +6,9 @@
 //!
 //! Nothing here knows the time: whether `retain_until` has passed is for the caller to decide.
 
-use crate::eip712::Words;
+use std::sync::LazyLock;
+
+use crate::eip712::{HashOfText, Words, keccak256};
 use crate::{BatchId, CommitteeHash, DataHash, DataRoot, Domain, Epoch, Error, RollupId, ShardsRoot};
 
 /// Longest batch of the protocol: 64 MiB.
@@ -59,7 +61,8 @@ impl Statement {
 
     /// `hashStruct` of EIP-712: the part of the digest that is the same in every domain.
     pub fn struct_hash(&self) -> [u8; 32] {
-        self.words(Words::of_type(Self::TYPE)).keccak256()
+        static TYPE: HashOfText = LazyLock::new(|| keccak256(Statement::TYPE.as_bytes()));
+        self.words(Words::of_type(&TYPE)).keccak256()
     }
 
     /// Checks what holds for every statement, whatever the committee.

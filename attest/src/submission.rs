@@ -5,10 +5,12 @@
 //! signature from a first. `v` is written as 27 or 28; 0 and 1 are read too.
 //! Left out on purpose: quota and the deadline; they need a clock and a configuration.
 
+use std::sync::LazyLock;
+
 use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use crate::eip712::{Words, keccak256};
+use crate::eip712::{HashOfText, Words, keccak256};
 use crate::statement::check_length_and_times;
 use crate::{
     Address, Committee, DataHash, DataRoot, Domain, Error, RollupId, ShardsRoot, Statement, SubmissionDigest,
@@ -56,7 +58,8 @@ impl Submission {
 
     /// `hashStruct` of EIP-712: the part of the digest that is the same in every domain.
     pub fn struct_hash(&self) -> [u8; 32] {
-        Words::of_type(Self::TYPE)
+        static TYPE: HashOfText = LazyLock::new(|| keccak256(Submission::TYPE.as_bytes()));
+        Words::of_type(&TYPE)
             .bytes32(&self.rollup_id.0)
             .bytes32(&self.data_hash.0)
             .number(self.data_bytes)

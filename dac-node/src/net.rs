@@ -14,6 +14,7 @@
 //! Files: `swarm.rs` (connections, gossip), `committee.rs` (one committee's part of them), `streams.rs` (frames in and
 //! out), `queue.rs` (what waits for a peer).
 
+mod behaviour;
 mod committee;
 mod queue;
 mod streams;

@@ -4,9 +4,10 @@
 //! hashes, waits for a disk or for a peer: heavy effects go to the compute pool, the store's threads or a task of their
 //! own, and come back as events. A store that stops being able to sync stops the node.
 //!
-//! Files: `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs` (serving bytes), `serve.rs` (what
-//! peers pull), `holder.rs` (pieces from the store), `heal.rs` (keeping what was promised), `stored.rs` (what the store
-//! alone can tell), `board.rs` (who waits for what), `calendar.rs` (whether the date is believed), `backend.rs` (the API's seam).
+//! Files: `worker.rs` (the node's task), `perform.rs` (effects), `disperse.rs` (the coordinator's upload), `read.rs`
+//! (serving bytes), `serve.rs` (what peers pull), `heal.rs` (keeping what was promised), `stored.rs` (what the store
+//! alone can tell), `board.rs` (who waits for what), `calendar.rs` (whether the date is believed), `backend.rs` (the
+//! API's seam).
 
 mod backend;
 mod board;
@@ -17,10 +18,11 @@ mod perform;
 mod read;
 mod serve;
 mod stored;
+mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use attest::{CommitteeFile, RollupId, SecretKey, Submission, SubmissionSignature};
@@ -36,31 +38,21 @@ use crate::compute::ComputePool;
 use crate::config::HealConfig;
 use crate::hash_engine::HashEngine;
 use crate::metrics::Meter;
-use crate::net::{Network, NetworkEvent, NetworkEvents};
+use crate::net::{Network, NetworkEvents};
 use crate::service::{Reason, Refusal, RollupPolicy};
-use dac_node_engine::message::{Control, OpenId};
-use dac_node_engine::{Effects, Engine, EngineConfig, Event, Facts, SeatSet, Term};
+use dac_node_engine::{Engine, EngineConfig, Facts, SeatSet, Term};
 use dac_node_store::{Holder, ShardStore};
 
 use board::Board;
 use calendar::Calendar;
 use heal::Heal;
 use read::Reader;
+use worker::{Completion, Worker, newest_acceptance};
 
 /// Results of heavy work that may wait for the node's task.
 const COMPLETIONS_MAX: usize = 4096;
 /// Requests of the API that may wait.
 const REQUESTS_MAX: usize = 256;
-/// Batches whose traffic is counted.
-const TRAFFIC_MAX: usize = 2048;
-/// How often expired batches are looked for.
-const PRUNE_PERIOD: Duration = Duration::from_secs(30);
-/// Faults of a peer that are forgiven ...
-const FAULTS_MAX: u32 = 8;
-/// ... in this time; then its connection is closed.
-const FAULTS_PERIOD: Duration = Duration::from_secs(60);
-/// What is being written or signed may take so long to finish when the node stops.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// What a node is made of.
 #[derive(Debug)]
@@ -310,205 +302,6 @@ impl Shared {
         let mut gate = self.gate.write();
         change(Arc::make_mut(&mut gate));
     }
-}
-
-/// The node's task.
-struct Worker {
-    engine: Engine,
-    secret: Arc<SecretKey>,
-    shared: Arc<Shared>,
-    completions: mpsc::Sender<Completion>,
-    tickets: HashMap<u64, oneshot::Sender<Result<attest::BatchId, Refusal>>>,
-    next_ticket: u64,
-    connected: SeatSet,
-    traffic: HashMap<OpenId, Arc<Traffic>>,
-    traffic_order: std::collections::VecDeque<OpenId>,
-    faults: HashMap<u16, (u32, Duration)>,
-    calendar: Calendar,
-    /// When the last stage of a batch ended, for the stage histograms.
-    stage_times: HashMap<OpenId, f64>,
-}
-
-/// Results of heavy work.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost all are events; a box for each would cost an allocation"
-)]
-enum Completion {
-    Event(Event),
-    /// The store is poisoned.
-    Fatal(String),
-}
-
-impl Worker {
-    async fn run(
-        mut self,
-        term: Term,
-        mut requests: mpsc::Receiver<Request>,
-        mut completions: mpsc::Receiver<Completion>,
-        mut events: NetworkEvents,
-    ) -> Result<(), NodeError> {
-        self.feed(Event::Term(term));
-        let result = self.work(&mut requests, &mut completions, &mut events).await;
-        self.shared.network.close().await;
-        result
-    }
-
-    async fn work(
-        &mut self,
-        requests: &mut mpsc::Receiver<Request>,
-        completions: &mut mpsc::Receiver<Completion>,
-        events: &mut NetworkEvents,
-    ) -> Result<(), NodeError> {
-        let mut connected = self.shared.network.connected();
-        let mut stopping = self.shared.stopping.subscribe();
-        let mut prune = tokio::time::interval(PRUNE_PERIOD);
-        let mut stop_by = None;
-        self.sync_connected(*connected.borrow_and_update());
-        loop {
-            let deadline = self.deadline();
-            tokio::select! {
-                biased;
-                _ = stopping.wait_for(|stop| *stop), if stop_by.is_none() => {
-                    stop_by = Some(tokio::time::Instant::now() + DRAIN_MAX);
-                    self.feed(Event::Stop);
-                }
-                Some(completion) = completions.recv() => match completion {
-                    Completion::Event(event) => self.feed(event),
-                    Completion::Fatal(error) => return Err(NodeError::Storage(error)),
-                },
-                Ok(()) = connected.changed() => self.sync_connected(*connected.borrow_and_update()),
-                Some(request) = requests.recv() => self.on_request(request),
-                Some(event) = events.recv() => self.on_network(event),
-                () = tokio::time::sleep_until(deadline) => self.feed(Event::Tick),
-                _ = prune.tick() => self.prune(),
-            }
-            let in_flight = self.engine.in_flight();
-            self.shared.in_flight.send_if_modified(|now| std::mem::replace(now, in_flight) != in_flight);
-            if let Some(stop_by) = stop_by
-                && (in_flight.0 == 0 || tokio::time::Instant::now() >= stop_by)
-            {
-                return Ok(());
-            }
-        }
-    }
-
-    /// When the engine wants to hear of time.
-    fn deadline(&self) -> tokio::time::Instant {
-        let now = self.shared.clock.now().monotonic;
-        let until = self.engine.next_deadline().map_or(Duration::from_secs(1), |at| at.saturating_sub(now));
-        tokio::time::Instant::now() + until.min(Duration::from_secs(1))
-    }
-
-    /// One event through the engine, and everything it asks for.
-    fn feed(&mut self, event: Event) {
-        let mut effects = Effects::new();
-        self.engine.on(event, self.shared.clock.now(), &mut effects);
-        for effect in effects {
-            self.perform(effect);
-        }
-    }
-
-    fn on_request(&mut self, request: Request) {
-        match request {
-            Request::Submit { submission, signature, batch, facts, reply } => {
-                let ticket = self.next_ticket;
-                self.next_ticket += 1;
-                self.tickets.insert(ticket, reply);
-                self.feed(Event::Submit { ticket, submission, signature, batch, facts });
-            }
-            Request::Term(term) => self.feed(Event::Term(term)),
-            Request::Rollups(rollups) => self.feed(Event::Rollups(rollups)),
-        }
-    }
-
-    fn on_network(&mut self, event: NetworkEvent) {
-        match event {
-            NetworkEvent::Message { from, message, frame_bytes, credit } => {
-                if let Some(open_id) = message.open_id(self.shared.engine.committee.domain()) {
-                    self.traffic(open_id).received.fetch_add(frame_bytes as u64, Ordering::Relaxed);
-                }
-                self.feed(Event::Message { from, message, credit });
-            }
-            NetworkEvent::Gossip { from, bytes, gossip } => match Control::from_bytes(&bytes) {
-                Ok(control) => self.feed(Event::Control { from, control, gossip }),
-                Err(error) => {
-                    self.shared.network.judge(gossip, dac_node_engine::Verdict::Reject);
-                    self.penalise(from, &format!("gossip: {error}"));
-                }
-            },
-        }
-    }
-
-    /// Tells the engine who came and went.
-    fn sync_connected(&mut self, seats: SeatSet) {
-        let before = std::mem::replace(&mut self.connected, seats);
-        for seat in before.iter().filter(|seat| !seats.contains(*seat)) {
-            tracing::info!(member = seat, "member disconnected");
-            self.feed(Event::Disconnected(seat));
-        }
-        for seat in seats.iter().filter(|seat| !before.contains(*seat)) {
-            tracing::info!(member = seat, "member connected");
-            self.feed(Event::Connected(seat));
-        }
-        self.shared.meter.members_connected(seats.len());
-    }
-
-    /// The byte counters of a batch; the oldest are forgotten beyond [`TRAFFIC_MAX`].
-    fn traffic(&mut self, open_id: OpenId) -> Arc<Traffic> {
-        if let Some(traffic) = self.traffic.get(&open_id) {
-            return traffic.clone();
-        }
-        if self.traffic.len() >= TRAFFIC_MAX
-            && let Some(oldest) = self.traffic_order.pop_front()
-        {
-            self.traffic.remove(&oldest);
-            self.stage_times.remove(&oldest);
-        }
-        self.traffic_order.push_back(open_id);
-        self.traffic.entry(open_id).or_default().clone()
-    }
-
-    /// Counts a fault; closes the connection of a member that has too many.
-    fn penalise(&mut self, seat: u16, why: &str) {
-        let now = self.shared.clock.now().monotonic;
-        let (count, since) = self.faults.entry(seat).or_insert((0, now));
-        if now.saturating_sub(*since) > FAULTS_PERIOD {
-            (*count, *since) = (0, now);
-        }
-        *count += 1;
-        tracing::warn!(member = seat, faults = *count, why, "member at fault");
-        if *count > FAULTS_MAX {
-            self.faults.remove(&seat);
-            self.shared.network.disconnect(seat);
-        }
-    }
-
-    fn prune(&mut self) {
-        let believed = self.calendar.believe(self.shared.clock.now());
-        if believed.doubted_seconds > 0 {
-            let (doubted_seconds, step) = (believed.doubted_seconds, self.calendar.step());
-            tracing::warn!(
-                doubted_seconds,
-                ?step,
-                "the clock is ahead of what this node knows of the time, or the node was down for long: \
-                 nothing is dropped by it for a day; set the clock if it is wrong"
-            );
-        }
-        let store = self.shared.store.clone();
-        tokio::task::spawn_blocking(move || match store.prune(believed.unix_seconds) {
-            Ok(pruned) if pruned != Default::default() => tracing::info!(?pruned, "pruned"),
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "pruning failed"),
-        });
-    }
-}
-
-/// The newest time that the store remembers; `None` when it is empty, or does not answer: then nothing is pruned either.
-fn newest_acceptance(store: &dyn ShardStore) -> Option<u64> {
-    let newest = store.recent(1).ok()?.pop()?;
-    store.statement(newest).ok()?.map(|record| record.accepted_at)
 }
 
 /// A store's error as the member's answer.

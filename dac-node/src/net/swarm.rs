@@ -1,8 +1,6 @@
 //! The libp2p swarm: who is connected, and gossip. Never hashes, decodes or syncs; never waits for the node.
 
 use std::collections::{BTreeMap, HashMap};
-use std::convert::Infallible;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use futures::StreamExt;
-use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash, ValidationMode};
+use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
 use libp2p::identity::Keypair;
+use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, allow_block_list, connection_limits, noise, ping, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::sync::{mpsc, oneshot};
 
+use super::behaviour::{Behaviour, BehaviourEvent, swarm};
 use super::committee::Joined;
 use super::queue::Counters;
 use super::{Command, Network, NetworkConfig, NetworkEvent, NetworkEvents};
@@ -27,56 +26,11 @@ use dac_node_engine::{GossipId, Verdict};
 const COMMANDS_MAX: usize = 4096;
 /// Gossip messages that may wait for their verdict; the oldest is forgotten (and so ignored) beyond that.
 pub(super) const UNJUDGED_MAX: usize = 4096;
-/// Substreams of one connection: two classes in both directions for each of 16 committees, gossip, ping, and room to open
-/// them again.
-const STREAMS_PER_CONNECTION_MAX: usize = 128;
 /// First pause before an absent member is dialed again; doubles up to [`DIAL_PAUSE_MAX`].
 const DIAL_PAUSE: Duration = Duration::from_millis(200);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(15);
 /// How often absent members are looked at.
 const DIAL_TICK: Duration = Duration::from_millis(100);
-
-#[derive(NetworkBehaviour)]
-#[behaviour(to_swarm = "BehaviourEvent")]
-struct Behaviour {
-    // The limits come first: what they deny, nothing else sees.
-    allowed: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
-    limits: connection_limits::Behaviour,
-    gossip: gossipsub::Behaviour,
-    streams: libp2p_stream::Behaviour,
-    ping: ping::Behaviour,
-}
-
-/// What the behaviours report; only gossip matters here.
-#[derive(Debug)]
-enum BehaviourEvent {
-    Gossip(Box<gossipsub::Event>),
-    Other,
-}
-
-impl From<gossipsub::Event> for BehaviourEvent {
-    fn from(event: gossipsub::Event) -> Self {
-        BehaviourEvent::Gossip(Box::new(event))
-    }
-}
-
-impl From<ping::Event> for BehaviourEvent {
-    fn from(_: ping::Event) -> Self {
-        BehaviourEvent::Other
-    }
-}
-
-impl From<()> for BehaviourEvent {
-    fn from((): ()) -> Self {
-        BehaviourEvent::Other
-    }
-}
-
-impl From<Infallible> for BehaviourEvent {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 /// A swarm that listens, before it knows its committee: its addresses can be put into the committee file.
 pub struct Bound {
@@ -217,62 +171,6 @@ impl Edge {
         };
         Ok((joined, network, events))
     }
-}
-
-fn swarm(keypair: &Keypair) -> anyhow::Result<Swarm<Behaviour>> {
-    let yamux = || {
-        let mut config = yamux::Config::default();
-        config.set_max_num_streams(STREAMS_PER_CONNECTION_MAX);
-        config
-    };
-    let limits = connection_limits::ConnectionLimits::default()
-        .with_max_established_per_peer(Some(2))
-        .with_max_established(Some(1024))
-        .with_max_pending_incoming(Some(256));
-    let swarm = libp2p::SwarmBuilder::with_existing_identity(keypair.clone())
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux)?
-        .with_quic()
-        .with_dns()?
-        .with_behaviour(|_| {
-            Ok(Behaviour {
-                allowed: allow_block_list::Behaviour::default(),
-                limits: connection_limits::Behaviour::new(limits),
-                gossip: gossip()?,
-                streams: libp2p_stream::Behaviour::new(),
-                ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(10))),
-            })
-        })?
-        .with_swarm_config(|config| {
-            config
-                .with_idle_connection_timeout(Duration::from_secs(24 * 3600))
-                .with_per_connection_event_buffer_size(64)
-                .with_notify_handler_buffer_size(NonZeroUsize::new(64).expect("not zero"))
-        })
-        .build();
-    Ok(swarm)
-}
-
-/// Gossip without signatures (payloads carry their own), named by content, passed on only after a verdict.
-fn gossip() -> Result<gossipsub::Behaviour, Box<dyn std::error::Error + Send + Sync>> {
-    let config = gossipsub::ConfigBuilder::default()
-        .validation_mode(ValidationMode::Anonymous)
-        .validate_messages()
-        .message_id_fn(|message| MessageId::from(fpga_hash::keccak256(&message.data).to_vec()))
-        .max_transmit_size(GOSSIP_BYTES_MAX + 1024)
-        .heartbeat_interval(Duration::from_millis(500))
-        .duplicate_cache_time(Duration::from_secs(120))
-        .publish_queue_duration(Duration::from_secs(10))
-        .forward_queue_duration(Duration::from_secs(10))
-        // The author reaches every member it is connected to; the mesh only closes the gaps where two members are
-        // not connected, so a thin one is enough: at 32 members a mesh of six cost a third of the time to certificate.
-        .flood_publish(true)
-        .mesh_outbound_min(1)
-        .mesh_n_low(2)
-        .mesh_n(3)
-        .mesh_n_high(4)
-        .build()?;
-    Ok(gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config)?)
 }
 
 /// A member of some committee here, and when to dial it.

@@ -9,7 +9,6 @@
 //! Incremental: what was looked at is looked at again only when its disk went through a crash, and once more at the end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use attest::{BatchId, Certificate, Committee};
@@ -32,7 +31,7 @@ pub(super) struct Checker {
     /// All that the rollup asked for in this run.
     authorised: Vec<&'static Request>,
     /// Contents that exist, recomputed from their bytes.
-    truths: HashMap<ContentKey, Rc<Truth>>,
+    truths: HashMap<ContentKey, Arc<Truth>>,
     /// Exchanges with a right encoding: nobody may call them wrong.
     honest_opens: BTreeSet<OpenId>,
     signed: BTreeSet<(u16, BatchId)>,
@@ -64,7 +63,7 @@ impl Checker {
     }
 
     /// A rollup made this submission: its right encoding has a name that nobody may call wrong.
-    pub(super) fn expect(&mut self, request: &Request) -> Rc<Truth> {
+    pub(super) fn expect(&mut self, request: &Request) -> Arc<Truth> {
         let truth = truth(&self.committee, &request.batch);
         self.honest_opens.insert(open_id(&self.committee, request, truth.key().shards_root));
         self.truths.insert(truth.key(), truth.clone());

@@ -4,10 +4,8 @@
 //! input: members ask for the same things, and so do seeds. Pieces are checked, stripes decoded and batches recomputed
 //! every time: that is the protocol at work.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use attest::{
     Aggregation, Attestation, BatchId, Certificate, CheckedCertificate, Committee, DataRoot, SeatIndex,
@@ -24,7 +22,7 @@ use super::parties::signing_key;
 /// Entries of one memory before it is emptied.
 const REMEMBERED_MAX: usize = 20_000;
 
-/// All that one thread remembers.
+/// All that is remembered, by all threads.
 #[derive(Default)]
 struct Memory {
     coders: HashMap<(u16, u16), Coder>,
@@ -33,11 +31,14 @@ struct Memory {
     attestations: HashMap<Digest, Attestation>,
     aggregations: HashMap<Digest, Aggregation>,
     certificates: HashMap<Digest, Result<CheckedCertificate, attest::Error>>,
-    truths: HashMap<(ContentKey, u16, u16), Rc<Truth>>,
+    truths: HashMap<(ContentKey, u16, u16), Arc<Truth>>,
 }
 
-thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::default();
+static MEMORY: LazyLock<Mutex<Memory>> = LazyLock::new(Mutex::default);
+
+/// A violation in another thread's seed leaves the memory as it was: whole entries only are put into it.
+fn with_memory<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
+    work(&mut MEMORY.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Looks up, or makes and remembers.
@@ -46,11 +47,11 @@ fn remembered<K: std::hash::Hash + Eq, V: Clone>(
     key: K,
     make: impl FnOnce() -> V,
 ) -> V {
-    if let Some(value) = MEMORY.with_borrow_mut(|memory| map(memory).get(&key).cloned()) {
+    if let Some(value) = with_memory(|memory| map(memory).get(&key).cloned()) {
         return value;
     }
     let value = make();
-    MEMORY.with_borrow_mut(|memory| {
+    with_memory(|memory| {
         let map = map(memory);
         if map.len() >= REMEMBERED_MAX {
             map.clear();
@@ -117,7 +118,7 @@ pub(super) struct Truth {
 }
 
 /// The truth about a batch in a committee of this shape, by the name it has there.
-pub(super) fn truth(committee: &Committee, batch: &Bytes) -> Rc<Truth> {
+pub(super) fn truth(committee: &Committee, batch: &Bytes) -> Arc<Truth> {
     let thresholds = committee.thresholds();
     let (n, k) = (thresholds.members(), thresholds.minimum_shards());
     let layout = Layout::new(n, k, batch.len() as u64).expect("batches of the simulator have a layout");
@@ -126,7 +127,7 @@ pub(super) fn truth(committee: &Committee, batch: &Bytes) -> Rc<Truth> {
     let key = ContentKey { data_hash, shards_root: piece_roots.shards_root() };
     let make = || {
         let (data_root, shards) = (data_root(batch), shards(&layout, batch));
-        Rc::new(Truth { layout, batch: batch.clone(), data_root, piece_roots, shards })
+        Arc::new(Truth { layout, batch: batch.clone(), data_root, piece_roots, shards })
     };
     remembered(|memory| &mut memory.truths, (key, n, k), make)
 }
