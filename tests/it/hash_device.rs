@@ -1,5 +1,6 @@
 //! A committee whose hash device is the simulated gateware: it certifies, and nothing that the device does costs a batch.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -194,7 +195,7 @@ async fn no_fault_of_the_device_costs_a_batch_and_it_comes_back_after_a_good_sel
     committee.wait_attached().await;
 
     // Killed while a batch is being hashed.
-    let batch = real_batch("scroll-block-03.json");
+    let (batch, certified) = (noise(999, 2_000_000), Cell::new(false));
     let before = by_device(&committee.metrics().await, "dac_hash_messages_total");
     let (rollup, api) = (committee.process.rollup(), committee.process.api()[0].clone());
     let killed = async {
@@ -204,8 +205,13 @@ async fn no_fault_of_the_device_costs_a_batch_and_it_comes_back_after_a_good_sel
         })
         .await;
         drop(card);
+        assert!(!certified.get(), "the batch was certified before the card was killed");
     };
-    tokio::join!(committee.certifies(&batch), killed);
+    let certifies = async {
+        committee.certifies(&batch).await;
+        certified.set(true);
+    };
+    tokio::join!(certifies, killed);
     committee.certifies_through("closed", 0.0).await;
 
     for (fault, kind) in [

@@ -1,7 +1,8 @@
 //! `cargo xtask rtl`: the Verilog, vectors for it, and a Vivado project, in `target/rtl`.
 //!
-//! Vectors. `keccak_core.vectors` is the text of [`vectors`], which `rtl-sim`'s tests play against the same Verilog. `accelerator.vectors.json` holds requests byte for byte with the
-//! status and payload of their replies; of a reply's header only the cycles and its checksum are not known beforehand.
+//! Vectors. `keccak_core.vectors` is the text of [`vectors`], which `rtl-sim`'s tests play against the same Verilog.
+//! `accelerator.vectors.json` holds requests byte for byte with the status and payload of their replies; of a reply's
+//! header only the cycles and its checksum are not known beforehand. The tests here play it against the simulated top.
 
 use std::path::{Path, PathBuf};
 
@@ -130,6 +131,12 @@ fn xilinx_area(dir: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use fpga::packet::HEADER_BYTES;
+    use fpga::{Device, InProcess};
+    use rtl_sim::{Design, Library, Simulation, SimulationConfig, Trace, default_directory};
+
     use super::*;
     use crate::formal::tests::said_without_tools;
 
@@ -152,6 +159,31 @@ mod tests {
         statuses.sort_unstable();
         statuses.dedup();
         assert_eq!(statuses, [0, 3, 4, 5, 6]);
+    }
+
+    /// What a board's team plays against the card, played against the Verilog of the same run.
+    #[test]
+    fn the_emitted_packets_hold_for_the_emitted_top() {
+        let design = Design::accelerator().unwrap();
+        let library = Library::build(&design, Trace::Without, &default_directory()).unwrap();
+        for vector in packet_vectors().as_array().unwrap() {
+            let mut device =
+                InProcess::new(Simulation::start(&library, &SimulationConfig::default()).unwrap());
+            device.write_stream(&bytes_of(&vector["request"]), Duration::ZERO).unwrap();
+            let mut reply = [0; HEADER_BYTES];
+            device.read_stream(&mut reply, Duration::ZERO).unwrap();
+            let reply = Header::decode(&reply).unwrap();
+            reply.check_reply().unwrap();
+            assert_eq!(u64::from(reply.status), vector["status"].as_u64().unwrap(), "{vector}");
+            let mut payload = vec![0; usize::try_from(reply.padded_payload_bytes()).unwrap()];
+            device.read_stream(&mut payload, Duration::ZERO).unwrap();
+            assert_eq!(payload, bytes_of(&vector["reply_payload"]), "{vector}");
+        }
+    }
+
+    fn bytes_of(value: &Value) -> Vec<u8> {
+        let digits = value.as_str().unwrap().as_bytes().as_chunks::<2>().0;
+        digits.iter().map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
     }
 
     #[test]
