@@ -7,7 +7,8 @@
 
 use std::sync::LazyLock;
 
-use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{All, Message, PublicKey, Secp256k1, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::eip712::{HashOfText, Words, keccak256};
@@ -106,23 +107,37 @@ impl SubmissionSignature {
     pub fn recover(&self, digest: &SubmissionDigest) -> Result<Address, Error> {
         let refuse = |detail| Error::InvalidSubmissionSignature { detail };
         let [r_and_s @ .., v] = self.0;
-        let y_is_odd = match v {
-            0 | 27 => false,
-            1 | 28 => true,
+        let recovery = match v {
+            0 | 27 => RecoveryId::Zero,
+            1 | 28 => RecoveryId::One,
             _ => return Err(refuse("v is not 27, 28, 0 or 1")),
         };
-        let signature = Signature::from_slice(&r_and_s).map_err(|_| refuse("r or s is out of range"))?;
-        if signature.normalize_s().is_some() {
+        let parsed = RecoverableSignature::from_compact(&r_and_s, recovery);
+        let has_zero = r_and_s.chunks(32).any(|number| number == [0; 32]);
+        let signature = parsed.ok().filter(|_| !has_zero).ok_or(refuse("r or s is out of range"))?;
+        let mut low = signature.to_standard();
+        low.normalize_s();
+        if low != signature.to_standard() {
             return Err(refuse("s is in the upper half"));
         }
-        VerifyingKey::recover_from_prehash(&digest.0, &signature, RecoveryId::new(y_is_odd, false))
+        CURVE
+            .recover_ecdsa(Message::from_digest(digest.0), &signature)
             .map(|key| address_of(&key))
             .map_err(|_| refuse("no key signs this"))
     }
 }
 
+/// The library's context, made once. Not blinded by random numbers: this crate has none, and signs with constant time.
+static CURVE: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
+
 /// The secp256k1 key of a rollup's submitter. Wiped from memory when dropped.
-pub struct SubmitterKey(SigningKey);
+pub struct SubmitterKey(SecretKey);
+
+impl Drop for SubmitterKey {
+    fn drop(&mut self) {
+        self.0.non_secure_erase();
+    }
+}
 
 impl std::fmt::Debug for SubmitterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -136,36 +151,38 @@ impl SubmitterKey {
     /// # Errors
     /// [`Error::InvalidSubmitterKey`] for zero and for numbers not below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
-        SigningKey::from_bytes(bytes.into()).map(Self).map_err(|_| Error::InvalidSubmitterKey)
+        SecretKey::from_byte_array(*bytes).map(Self).map_err(|_| Error::InvalidSubmitterKey)
     }
 
     /// The key as 32 big-endian bytes.
     pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes().into())
+        Zeroizing::new(self.0.secret_bytes())
     }
 
     /// The address that [`SubmissionSignature::recover`] gives for this key.
     pub fn address(&self) -> Address {
-        address_of(self.0.verifying_key())
+        address_of(&self.0.public_key(&CURVE))
     }
 
     /// Signs; the same key and digest give the same signature (RFC 6979).
     pub fn sign(&self, digest: &SubmissionDigest) -> SubmissionSignature {
-        let (signature, recovery) =
-            self.0.sign_prehash_recoverable(&digest.0).expect("a 32-byte digest is long enough to sign");
-        // A reduced x has no `v`; it would need r below 2^129, which nobody can aim at.
-        assert!(!recovery.is_x_reduced(), "r is smaller than chance allows");
+        let signature = CURVE.sign_ecdsa_recoverable(Message::from_digest(digest.0), &self.0);
+        let (recovery, r_and_s) = signature.serialize_compact();
         let mut bytes = [0; 65];
-        bytes[..64].copy_from_slice(&signature.to_bytes());
-        bytes[64] = 27 + u8::from(recovery.is_y_odd());
+        bytes[..64].copy_from_slice(&r_and_s);
+        bytes[64] = match recovery {
+            RecoveryId::Zero => 27,
+            RecoveryId::One => 28,
+            // A reduced x has no `v`; it would need r below 2^129, which nobody can aim at.
+            RecoveryId::Two | RecoveryId::Three => unreachable!("r is smaller than chance allows"),
+        };
         SubmissionSignature(bytes)
     }
 }
 
 /// Last 20 bytes of keccak256 of the uncompressed point without its prefix byte.
-fn address_of(key: &VerifyingKey) -> Address {
-    let point = key.to_encoded_point(false);
-    let hash = keccak256(&point.as_bytes()[1..]);
+fn address_of(key: &PublicKey) -> Address {
+    let hash = keccak256(&key.serialize_uncompressed()[1..]);
     let mut address = Address::ZERO;
     address.0.copy_from_slice(&hash[12..]);
     address

@@ -1,4 +1,5 @@
 use alloy_sol_types::SolStruct;
+use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use parity_scale_codec::Encode;
 use proptest::prelude::*;
 
@@ -170,6 +171,34 @@ proptest! {
         bytes[64] = 27 + 28 - signature.0[64];
         prop_assert_eq!(signature.recover(&digest), Ok(address));
         prop_assert_eq!(refused(SubmissionSignature(bytes), &digest), "s is in the upper half");
+    }
+
+    /// k256 is Rust where libsecp256k1 is C, and by other people.
+    #[test]
+    fn signs_and_recovers_as_another_implementation(
+        secret: [u8; 32],
+        digest: [u8; 32],
+        spoilt in prop::option::of((0..64_usize, 1u8..)),
+    ) {
+        let Ok(key) = SubmitterKey::from_bytes(&secret) else {
+            prop_assert!(SigningKey::from_slice(&secret).is_err());
+            return Ok(());
+        };
+        let other = SigningKey::from_slice(&secret).unwrap();
+        let (signature, recovery) = other.sign_prehash_recoverable(&digest).unwrap();
+        let mut signed = key.sign(&SubmissionDigest(digest));
+        prop_assert_eq!(&signed.0[..64], &signature.to_bytes()[..]);
+        prop_assert_eq!(signed.0[64], 27 + recovery.to_byte());
+        if let Some((at, bits)) = spoilt {
+            signed.0[at] ^= bits;
+        }
+        let recovered = Signature::from_slice(&signed.0[..64]).ok().filter(|s| s.normalize_s().is_none());
+        let recovered = recovered.and_then(|s| VerifyingKey::recover_from_prehash(&digest, &s, recovery).ok());
+        let address = recovered.map(|key| {
+            let hash = crate::eip712::keccak256(&key.to_encoded_point(false).as_bytes()[1..]);
+            Address(hash[12..].try_into().unwrap())
+        });
+        prop_assert_eq!(signed.recover(&SubmissionDigest(digest)).ok(), address);
     }
 
     #[test]
