@@ -80,7 +80,7 @@ pub fn sweep(
     let work = || {
         SWEEPS.set(true);
         // A pool of this thread alone: hashing spreads its work over the pool it is called in, and batches here are so
-        // small that handing them to other threads cost a fourth of the time.
+        // small that handing them to other threads costs more than hashing them.
         let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
         let _alone = alone.expect("this thread is in no pool yet");
         loop {
