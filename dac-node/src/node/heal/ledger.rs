@@ -49,6 +49,8 @@ pub(super) struct Due {
     pub(super) need: Need,
     /// Monotonic time before which it is not tried.
     not_before: Duration,
+    /// Handed out by [`Ledger::ready`]: it waits until that repair says how it ended.
+    under_way: bool,
     attempts: u32,
     detail: String,
 }
@@ -139,19 +141,31 @@ impl Ledger {
         self.certificates.iter().find(|(_, owed)| owed.key() == *key).map(|(id, _)| *id)
     }
 
-    /// Repairs that may be tried now, at most `limit`.
+    /// Takes repairs that may be tried now, at most `limit`; each ends with [`Ledger::repaired`], [`Ledger::not_needed`]
+    /// or [`Ledger::failed`].
     pub(super) fn ready(&mut self, now: Duration, limit: usize) -> Vec<Due> {
         if self.due.is_empty() {
             self.idle = (now, self.repair.repaired_bytes);
         }
-        let ready = self.due.values().filter(|due| due.not_before <= now);
-        ready.take(limit).cloned().collect()
+        let ready = self.due.values_mut().filter(|due| due.not_before <= now && !due.under_way);
+        let taken = ready.take(limit).map(|due| {
+            due.under_way = true;
+            due.clone()
+        });
+        taken.collect()
     }
 
     /// The content was read back and found right.
     pub(super) fn found_good(&mut self, key: ContentKey) {
         self.checked.insert(key);
-        self.due.remove(&key);
+        self.settle(&key);
+    }
+
+    /// Nothing is due any more for what is here, unless its repair is under way: that one says so itself.
+    fn settle(&mut self, key: &ContentKey) {
+        if self.due.get(key).is_some_and(|due| !due.under_way) {
+            self.due.remove(key);
+        }
     }
 
     /// The content was read back and is damaged. `batch_id` names it to others.
@@ -165,7 +179,7 @@ impl Ledger {
     ) {
         let key = key_of(&statement);
         self.checked.remove(&key);
-        let due = Due { batch_id, statement, need, not_before: now, attempts: 0, detail };
+        let due = Due { batch_id, statement, need, not_before: now, under_way: false, attempts: 0, detail };
         let entry = self.due.entry(key).or_insert(due);
         // A shard that is gone as well needs the shard first.
         if entry.need == Need::Hot {
@@ -173,17 +187,24 @@ impl Ledger {
         }
     }
 
+    /// The exchange brought the shard before its repair began.
+    pub(super) fn not_needed(&mut self, key: &ContentKey) {
+        self.due.remove(key);
+    }
+
     /// The repair was done; `shard_bytes` of it are the least that had to come.
     pub(super) fn repaired(&mut self, key: ContentKey, shard_bytes: u64) {
         self.repair.repaired += 1;
         self.repair.repaired_bytes += shard_bytes;
-        self.found_good(key);
+        self.checked.insert(key);
+        self.due.remove(&key);
     }
 
     /// The repair failed: it is tried again later.
     pub(super) fn failed(&mut self, key: ContentKey, detail: String, now: Duration, pause: Duration) {
         self.repair.failed += 1;
         if let Some(due) = self.due.get_mut(&key) {
+            due.under_way = false;
             due.attempts = due.attempts.saturating_add(1);
             let pause = pause.max(Duration::from_millis(100));
             due.not_before = now + pause.saturating_mul(1 << due.attempts.min(16)).min(RETRY_MAX);
@@ -240,7 +261,8 @@ fn add(shared: &Shared, id: BatchId) -> Result<(), dac_node_store::Error> {
         // It may be on its way: an exchange that is not over here.
         let not_before = now + shared.heal.config.repair_after;
         let detail = "not received".to_owned();
-        let due = Due { batch_id: id, statement, need: Need::Missing, not_before, attempts: 0, detail };
+        let need = Need::Missing;
+        let due = Due { batch_id: id, statement, need, not_before, under_way: false, attempts: 0, detail };
         ledger.due.entry(key).or_insert(due);
     }
     Ok(())
@@ -250,12 +272,12 @@ fn add(shared: &Shared, id: BatchId) -> Result<(), dac_node_store::Error> {
 fn arrived(shared: &Shared) -> Result<(), dac_node_store::Error> {
     let missing: Vec<ContentKey> = {
         let ledger = shared.heal.ledger.lock();
-        let missing = ledger.due.iter().filter(|(_, due)| due.need == Need::Missing);
+        let missing = ledger.due.iter().filter(|(_, due)| due.need == Need::Missing && !due.under_way);
         missing.map(|(key, _)| *key).collect()
     };
     for key in missing {
         if shared.store.content(&key)?.is_some() {
-            shared.heal.ledger.lock().due.remove(&key);
+            shared.heal.ledger.lock().settle(&key);
         }
     }
     Ok(())

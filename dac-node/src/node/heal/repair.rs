@@ -82,10 +82,11 @@ async fn attempt(shared: &Arc<Shared>, due: Due, fatal: &mpsc::Sender<Completion
     let result = repair(shared, &due).await;
     let now = shared.clock.now().monotonic;
     match result {
-        Ok(shard_bytes) => {
+        Ok(Some(shard_bytes)) => {
             tracing::debug!(batch = %due.batch_id, need = ?due.need, "shard repaired");
             shared.heal.ledger.lock().repaired(key, shard_bytes);
         }
+        Ok(None) => shared.heal.ledger.lock().not_needed(&key),
         Err(RepairError::Store(error)) if error.is_fatal() => {
             // The node stopped already: it says so itself.
             let _stopped = fatal.send(Completion::Fatal(error.to_string())).await;
@@ -98,11 +99,17 @@ async fn attempt(shared: &Arc<Shared>, due: Due, fatal: &mpsc::Sender<Completion
     }
 }
 
-/// Repairs one shard; its bytes.
-async fn repair(shared: &Arc<Shared>, due: &Due) -> Result<u64, RepairError> {
+/// Repairs one shard; its bytes. `None` when the exchange brought it meanwhile.
+async fn repair(shared: &Arc<Shared>, due: &Due) -> Result<Option<u64>, RepairError> {
     let batch_id = due.batch_id;
     let target = blocking(shared, move |shared| find_target(shared, batch_id)).await?;
     let mut target = target.ok_or(RepairError::Forgotten)?;
+    let key = target.key;
+    if due.need == Need::Missing
+        && blocking(shared, move |shared| shared.store.content(&key)).await?.is_some()
+    {
+        return Ok(None);
+    }
     if target.roots.is_none() {
         target.roots = Some(Arc::new(fetch_roots(shared, &target).await.ok_or(RepairError::Roots)?));
     }
@@ -122,10 +129,9 @@ async fn repair(shared: &Arc<Shared>, due: &Due) -> Result<u64, RepairError> {
         retain_until: target.statement.retain_until,
     };
     blocking(shared, move |shared| shared.store.restore(content)).await?;
-    let key = target.key;
     let found = blocking(shared, move |shared| scrub::check(shared, &key)).await?;
     match found.damage {
-        None => Ok(target.layout.shard_bytes() as u64),
+        None => Ok(Some(target.layout.shard_bytes() as u64)),
         Some((_, detail)) => Err(RepairError::ReadBack(detail)),
     }
 }
