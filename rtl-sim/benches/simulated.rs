@@ -1,8 +1,12 @@
-//! What the driver gets out of the simulated device: permutations and clocks a second, and clocks for each permutation.
+//! What the driver gets out of the simulated device: permutations a second, by the clock and by the processor.
 //!
-//! `cargo bench -p rtl-sim --bench simulated`. "socket" is the way that `dac node` takes; "in process" has no socket. On the
-//! socket every size of items must come to [`PERMUTATIONS_PER_S_MIN`] by the clock; all are measured before that is judged.
+//! `cargo bench -p rtl-sim --bench simulated`. "socket" is the way that `dac node` takes; "in process" has no socket. The
+//! calls are the node's: as many messages as a task of its trees has, from as many threads as its pool has. On the socket
+//! every size of items must come to [`PERMUTATIONS_PER_S_MIN`] by the clock in the best of [`TURNS`]; all are measured
+//! before that is judged.
 
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,8 +19,14 @@ use rustix::time::{ClockId, clock_gettime};
 /// Bytes that Keccak-256 takes per permutation.
 const BLOCK_BYTES: usize = 136;
 
-/// Permutations of one measurement.
-const PERMUTATIONS: usize = 200_000;
+/// Permutations of one turn.
+const PERMUTATIONS: usize = 100_000;
+
+/// Turns with each size of items: other work on the machine is not in all of them.
+const TURNS: u32 = 3;
+
+/// Messages of one call: the leaves of a task of the node's trees.
+const CALL_MESSAGES: usize = 256;
 
 /// The least that the driver must get out of the simulated device, on two cores without other work.
 const PERMUTATIONS_PER_S_MIN: f64 = 50_000.0;
@@ -31,7 +41,7 @@ fn main() -> anyhow::Result<()> {
     let listener = Listener::bind(&"tcp:127.0.0.1:0".parse::<DeviceName>()?)?;
     let device = listener.name()?;
     let mut simulation = Simulation::start(&library, &SimulationConfig::default())?;
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         while let Ok(pipe) = listener.accept() {
             // The host's end is the process's end.
             let _gone = serve(&pipe, &mut simulation);
@@ -49,27 +59,44 @@ fn main() -> anyhow::Result<()> {
 fn measure(way: &str, accelerator: &Accelerator) -> anyhow::Result<f64> {
     let mut slowest = f64::INFINITY;
     for item_bytes in ITEM_BYTES {
-        let per_item = (item_bytes + 1) / BLOCK_BYTES + 1;
-        let items = PERMUTATIONS / per_item;
-        let bytes = vec![0x5a; items * item_bytes];
-        let mut digests = vec![Digest::default(); items];
-        let before = accelerator.work().keccak_hashes;
-        let (started, cpu) = (now(), cpu_seconds());
-        for (bytes, digests) in bytes.chunks(256 * item_bytes).zip(digests.chunks_mut(256)) {
-            accelerator.keccak256_prefixed(0, item_bytes, bytes, digests);
+        let mut best = 0.0_f64;
+        for _ in 0..TURNS {
+            let (per_s, per_cpu_s) = turn(accelerator, item_bytes)?;
+            println!(
+                "{way:>10}: items of {item_bytes:>4} bytes: {per_s:>8.0} permutations/s, \
+                 {per_cpu_s:>8.0} per second of processor time"
+            );
+            best = best.max(per_s);
         }
-        let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-        let by_device = accelerator.work().keccak_hashes - before;
-        anyhow::ensure!(by_device + 8 > items as u64, "{by_device} of {items} by the device");
-        let permutations = by_device as f64 * per_item as f64;
-        slowest = slowest.min(permutations / elapsed);
-        println!(
-            "{way:>10}: items of {item_bytes:>4} bytes: {:>8.0} permutations/s, {:>8.0} per second of processor time",
-            permutations / elapsed,
-            permutations / cpu
-        );
+        slowest = slowest.min(best);
     }
     Ok(slowest)
+}
+
+/// Permutations a second of time and of processor time.
+fn turn(accelerator: &Accelerator, item_bytes: usize) -> anyhow::Result<(f64, f64)> {
+    let per_item = (item_bytes + 1) / BLOCK_BYTES + 1;
+    let items = PERMUTATIONS / per_item;
+    let bytes = vec![0x5a; items * item_bytes];
+    let mut digests = vec![Digest::default(); items];
+    let before = accelerator.work().keccak_hashes;
+    let (started, cpu) = (now(), cpu_seconds());
+    let calls = Mutex::new(bytes.chunks(CALL_MESSAGES * item_bytes).zip(digests.chunks_mut(CALL_MESSAGES)));
+    let next = || calls.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((bytes, digests)) = next() {
+                    accelerator.keccak256_prefixed(0, item_bytes, bytes, digests);
+                }
+            });
+        }
+    });
+    let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let by_device = accelerator.work().keccak_hashes - before;
+    anyhow::ensure!(by_device + 8 > items as u64, "{by_device} of {items} by the device");
+    let permutations = by_device as f64 * per_item as f64;
+    Ok((permutations / elapsed, permutations / cpu))
 }
 
 #[derive(Debug)]

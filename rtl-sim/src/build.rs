@@ -67,7 +67,7 @@ impl Library {
         let version = run(Command::new("verilator").arg("--version"))?;
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         let Around { design, shim, trace, is_device } = around;
-        let options = format!("{trace:?} {is_device} {}", design.name);
+        let options = format!("{trace:?} {is_device} {PROCESSOR} {}", design.name);
         let name = name(&[&design.text, shim, &version, &options]);
         create(directory)?;
         let library = Self { path: directory.join(format!("{name}.so")) };
@@ -89,6 +89,9 @@ impl Library {
         &self.path
     }
 }
+
+/// The packets' CRC is 64 parities of 64 bits a clock: one instruction each instead of ten, on every x86-64 since 2009.
+const PROCESSOR: &str = if cfg!(target_arch = "x86_64") { "-mpopcnt" } else { "" };
 
 /// A design and the C++ that drives it.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +122,7 @@ fn compile(around: &Around<'_>, work: &Path) -> Result<(), Error> {
     }
     verilator.args(["--top-module", &design.name, "--prefix", "Vtop", "--Mdir", "obj", "-o", "../libtop.so"]);
     let is_traced = u8::from(trace == Trace::Fst);
-    verilator.args(["-CFLAGS", &format!("-std=c++20 -fPIC -DRTL_SIM_TRACE={is_traced}")]);
+    verilator.args(["-CFLAGS", &format!("-std=c++20 -fPIC {PROCESSOR} -DRTL_SIM_TRACE={is_traced}")]);
     verilator.args(["-LDFLAGS", "-shared", "-MAKEFLAGS"]);
     verilator.arg(format!("OPT_FAST={optimised} OPT_SLOW=-O1 OPT_GLOBAL=-O2"));
     if trace == Trace::Fst {
