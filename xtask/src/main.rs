@@ -23,9 +23,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Formatting, lints, all tests: what the gate runs
+    /// Formatting, lints, all tests, documentation: what the gate runs
     Test {
-        /// Also the long versions of tests (100,000 random inputs per hash engine, large batches), proofs, documentation
+        /// Also the long versions of tests (100,000 random inputs per hash engine, large batches), proofs
         #[arg(long)]
         nightly: bool,
     },
@@ -145,11 +145,11 @@ fn test(nightly: bool) -> anyhow::Result<()> {
             "bench of the simulated device",
             cargo(&["bench", "--locked", "-p", "rtl-sim", "--bench", "simulated"]),
         )?;
-        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
-        doc.env("RUSTDOCFLAGS", "-D warnings");
-        step("documentation", doc)?;
         fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
     }
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    step("documentation", doc)?;
     println!("\nall checks passed");
     Ok(())
 }
@@ -211,7 +211,7 @@ fn vectors() -> anyhow::Result<()> {
 }
 
 /// Cargo with clippy's compiler for our packages: what makes the tests finds the lints, too, and any is an error.
-/// `cargo clippy` beside it would look at all other packages a second time: five of thirty minutes.
+/// Without it our packages are compiled once to be linted and once to be tested.
 fn linted(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
     command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
