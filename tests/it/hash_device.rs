@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 use attest::Thresholds;
 use bytes::Bytes;
 use dac_node_coding::{Coder, Layout, commit};
 use e2e::{CommitteeProcess, Times, metric, noise, real_batch, until};
+use rtl_sim::{Design, Library, Trace, default_directory};
 
 /// Replies of a good self-test (one each for loopback and an unknown opcode, 17 for lengths), and some of the work.
 const SPARED: &str = "24";
@@ -23,6 +25,12 @@ fn by_device(metrics: &str, name: &str) -> f64 {
     metric(metrics, name, &[("seat", "0"), ("engine", "fpga"), ("function", "keccak256")])
 }
 
+/// The simulated card. What is missing to build it (Verilator, for instance) is said in the panic.
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    let built = Library::build(&Design::accelerator().unwrap(), Trace::Without, &default_directory());
+    built.unwrap_or_else(|error| panic!("{error}"))
+});
+
 /// A simulated card, or a program that uses one, in its own process; killed when dropped.
 struct Card(Child);
 
@@ -33,10 +41,9 @@ impl Card {
 
     fn at(name: &str, fault: &[&str]) -> Card {
         let mut command = Command::new(env!("CARGO_BIN_EXE_card"));
-        command.arg(name).args(fault).stdout(Stdio::piped());
+        command.arg(name).arg(LIBRARY.path()).args(fault).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let line = first_line(&mut process);
-        // What is missing (Verilator, for instance) the card has said on standard error.
         assert_eq!(line, "listening\n", "the simulated card did not start");
         Card(process)
     }

@@ -10,7 +10,7 @@ mod verilator;
 use std::ffi::OsStr;
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
 
 /// Development tasks of this workspace.
@@ -122,11 +122,15 @@ fn main() -> anyhow::Result<()> {
 fn test(nightly: bool) -> anyhow::Result<()> {
     verilator::install()?;
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
-    contracts::run(contracts::Options { nightly, update: false })?;
     // One build for all tests: the hooks for planted faults are in it, and idle but where a test plants one. The long run
     // has time for the members as they are shipped, and for the hooks apart.
     let planted = ["--workspace", "--locked", "--features", "e2e-sim/planted-faults"];
-    step("build with lints", linted(&[&["build", "--all-targets"], &planted[..]].concat()))?;
+    let build = linted(&[&["build", "--all-targets"], &planted[..]].concat());
+    std::thread::scope(|scope| {
+        let contracts = scope.spawn(|| contracts_apart(nightly));
+        step("build with lints and documentation", build)?;
+        contracts.join().expect("contracts report, they do not panic")
+    })?;
     let planted = [&["test"], &planted[..]].concat();
     let mut tests = linted(if nightly { &planted[..3] } else { &planted });
     tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
@@ -147,9 +151,6 @@ fn test(nightly: bool) -> anyhow::Result<()> {
         )?;
         fuzz::fuzz(FUZZ_SECONDS_NIGHTLY, None)?;
     }
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
-    step("documentation", doc)?;
     println!("\nall checks passed");
     Ok(())
 }
@@ -210,11 +211,28 @@ fn vectors() -> anyhow::Result<()> {
     step("vectors", rewrite)
 }
 
-/// Cargo with clippy's compiler for our packages: what makes the tests finds the lints, too, and any is an error.
-/// Without it our packages are compiled once to be linted and once to be tested.
+/// The Solidity beside the build, in a process of its own, and what it said when it is done. Its compiler and the longest of its
+/// tests have one thread.
+fn contracts_apart(nightly: bool) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("contracts");
+    if nightly {
+        command.arg("--nightly");
+    }
+    eprintln!("\n== contracts: {command:?}, beside the build; its words come after it");
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    eprintln!("\n== contracts\n{}", String::from_utf8_lossy(&output.stderr));
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    ensure!(output.status.success(), "contracts failed: {command:?} ({})", output.status);
+    Ok(())
+}
+
+/// Cargo with `rustc.sh` for our packages: what makes the tests finds the lints of code and documentation, too, and any is
+/// an error. Without it our packages are compiled once to be linted and once to be tested, and every dependency's metadata
+/// once more to be documented.
 fn linted(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
-    command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    command.env("RUSTC_WORKSPACE_WRAPPER", concat!(env!("CARGO_MANIFEST_DIR"), "/rustc.sh"));
     // As `cargo clippy -- -D warnings` passes it on.
     command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     command

@@ -13,7 +13,7 @@ use rand::{Rng, RngCore};
 use super::forge::{Encoding, spoil};
 use super::liar::{Habit, spoiled};
 use super::parties::{REQUESTS, Request, old_committee, request, signed_by, submitter};
-use super::pure::{attestation, data_root};
+use super::pure::{aggregation, attestation, data_root};
 use super::world::World;
 
 /// Messages of one flood.
@@ -233,7 +233,7 @@ impl World {
         for attestation in &attestations {
             self.publish(liar, &Control::Vote(Vote { open_id, attestation: *attestation }));
         }
-        if let Ok(certified) = attest::aggregate(&old, &statement, attestations).certificate {
+        if let Ok(certified) = aggregation(&old, &statement, attestations).certificate {
             self.publish(liar, &Control::Certificate(certified.into_certificate().encode()));
         }
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use attest::{
     Aggregation, Attestation, BatchId, Certificate, CheckedCertificate, Committee, DataRoot, SeatIndex,
+    Statement,
 };
 use bytes::Bytes;
 use dac_node_coding::{Coder, Layout, Piece, PieceRoots, decode_stripe, encode_and_root};
@@ -141,13 +142,26 @@ impl Truth {
 }
 
 /// A seat's signature on a statement.
-pub(super) fn attestation(seat: u16, statement: &attest::Statement, committee: &Committee) -> Attestation {
+pub(super) fn attestation(seat: u16, statement: &Statement, committee: &Committee) -> Attestation {
     let name = name_of(&[&seat.encode(), statement.digest(committee.domain()).as_ref()]);
     let make = || {
         let made = signing_key(seat).attest(statement, committee.domain(), SeatIndex(seat));
         made.expect("statements of checked submissions are sound")
     };
     remembered(|memory| &mut memory.attestations, name, make)
+}
+
+/// What comes of these attestations to a statement.
+pub(super) fn aggregation(
+    committee: &Committee,
+    statement: &Statement,
+    attestations: Vec<Attestation>,
+) -> Aggregation {
+    // The digest is the batch's name; the committee's hash is in the statement it is of.
+    let batch_id: BatchId = statement.digest(committee.domain());
+    let name = name_of(&[batch_id.as_ref(), &attestations.encode()]);
+    let make = || attest::aggregate(committee, statement, attestations);
+    remembered(|memory| &mut memory.aggregations, name, make)
 }
 
 /// What [`Event`] an effect leads to that only computes.
@@ -176,10 +190,7 @@ pub(super) fn compute(effect: Effect, seat: u16, committee: &Committee) -> Event
             Event::Signed { open_id, attestation: attestation(seat, &statement, committee) }
         }
         Effect::Aggregate { open_id, statement, attestations } => {
-            let batch_id: BatchId = statement.digest(committee.domain());
-            let name = name_of(&[batch_id.as_ref(), &attestations.encode()]);
-            let make = || attest::aggregate(committee, &statement, attestations);
-            let aggregation = remembered(|memory| &mut memory.aggregations, name, make);
+            let aggregation = aggregation(committee, &statement, attestations);
             Event::Aggregated { open_id, aggregation: Box::new(aggregation) }
         }
         Effect::CheckCertificate { from, gossip, bytes } => {

@@ -1,6 +1,6 @@
-//! A simulated hash device in a process of its own, so that it can be killed: `card unix:PATH [FAULT SPARED]`.
+//! A simulated hash device in a process of its own, so that it can be killed: `card unix:PATH LIBRARY [FAULT SPARED]`.
 //!
-//! The emitted Verilog, clock by clock. With a fault (as in `fpga::device::Injected`: timeout, late, twice, wrong-digest,
+//! The emitted Verilog, clock by clock, as its harness has built it into a shared library. With a fault (as in `fpga::device::Injected`: timeout, late, twice, wrong-digest,
 //! one-wrong-digest, corrupt-header, corrupt-payload), one reply gets it after the first SPARED, and then the device is sound. Says one line
 //! when it listens; runs until it is killed.
 
@@ -11,11 +11,13 @@ use anyhow::{Context, bail};
 use fpga::device::{FaultPlan, FaultyDevice, Injected};
 use fpga::link::{Listener, serve};
 use fpga::{DeviceName, InProcess};
-use rtl_sim::{Design, Library, Simulation, SimulationConfig, Trace, default_directory};
+use rtl_sim::{Library, Simulation, SimulationConfig};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [listen, fault @ ..] = arguments.as_slice() else { bail!("no socket given") };
+    let [listen, library, fault @ ..] = arguments.as_slice() else {
+        bail!("a socket and a library are needed")
+    };
     let plan = match fault {
         [] => FaultPlan::new(0, 1, &[Injected::Dead]),
         [kind, spared] => {
@@ -25,8 +27,7 @@ fn main() -> anyhow::Result<()> {
         }
         _ => bail!("a fault and a number of replies are needed"),
     };
-    let library = Library::build(&Design::accelerator()?, Trace::Without, &default_directory())?;
-    let simulation = Simulation::start(&library, &SimulationConfig::default())?;
+    let simulation = Simulation::start(&Library::built(library.as_ref()), &SimulationConfig::default())?;
     let mut device = FaultyDevice::new(InProcess::new(simulation), plan);
     let listener = Listener::bind(&listen.parse::<DeviceName>()?).context("listen")?;
     println!("listening");
