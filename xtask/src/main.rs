@@ -219,7 +219,7 @@ fn contracts_apart(nightly: bool) -> anyhow::Result<()> {
     if nightly {
         command.arg("--nightly");
     }
-    eprintln!("\n== contracts: {command:?}, beside the build; its words come after it");
+    eprintln!("\n== contracts: {command:?}, beside the build; its words come when it is done");
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     eprintln!("\n== contracts\n{}", String::from_utf8_lossy(&output.stderr));
     println!("{}", String::from_utf8_lossy(&output.stdout));
