@@ -93,39 +93,6 @@ contract CommitteeRegistryTest is Committees {
         registry.announce(made);
     }
 
-    /// Whatever was announced before, every seat's key is read back, wherever it is stored.
-    function testFuzz_keys_are_where_the_epoch_says(uint256 choices) public {
-        bytes32[12] memory ids;
-        bytes[12] memory keys;
-        bool[12] memory stored;
-        for (uint256 i = 0; i < 12; ++i) {
-            (ids[i], keys[i]) = register(100 + i);
-        }
-        // Not block.timestamp: the compiler takes it for constant across vm.warp.
-        uint256 time = START;
-        for (uint64 epoch = 1; epoch <= 4; ++epoch) {
-            vm.warp(time);
-            uint256 members = 1 + choices % 6;
-            uint256 from = (choices >> 8) % 12;
-            choices = uint256(keccak256(abi.encode(choices)));
-            ICommitteeRegistry.Announcement memory made;
-            (made.epoch, made.minimumShards, made.quorum) = (epoch, 1, 1);
-            time += DELAY;
-            made.activatesAt = uint48(time);
-            made.members = new bytes32[](members);
-            for (uint256 seat = 0; seat < members; ++seat) {
-                uint256 i = (from + seat) % 12;
-                made.members[seat] = ids[i];
-                if (!stored[i]) made.newKeys = bytes.concat(made.newKeys, keys[i]);
-                stored[i] = true;
-            }
-            registry.announce(made);
-            for (uint256 seat = 0; seat < members; ++seat) {
-                assertEq(registry.keyOf(epoch, uint16(seat)), keys[(from + seat) % 12]);
-            }
-        }
-    }
-
     /// The proofs that Rust wrote: each at the registry, chain and operator it is for. Another key's proof of the same is false.
     function test_agrees_with_the_vectors() public {
         string memory json = vm.readFile("../tests/vectors/possession.json");
@@ -240,13 +207,55 @@ contract CommitteeRegistryTest is Committees {
 
     function test_rejects_absurd_periods() public {
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 0, 1));
-        new CommitteeRegistry(address(this), 0, 1);
+        createRegistry(0, 1);
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 1, 0));
-        new CommitteeRegistry(address(this), 1, 0);
+        createRegistry(1, 0);
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 3651 days, 1));
-        new CommitteeRegistry(address(this), 3651 days, 1);
+        createRegistry(3651 days, 1);
         vm.expectRevert(abi.encodeWithSelector(ICommitteeRegistry.InvalidPeriods.selector, 1, 3651 days));
-        new CommitteeRegistry(address(this), 1, 3651 days);
-        new CommitteeRegistry(address(this), 3650 days, 3650 days);
+        createRegistry(1, 3651 days);
+        createRegistry(3650 days, 3650 days);
+    }
+}
+
+/// forge-config: nightly.fuzz.runs = 2000
+contract EpochKeysTest is Committees {
+    bytes32[12] private _ids;
+    bytes[12] private _keys;
+
+    function setUp() public {
+        deploy();
+        for (uint256 i = 0; i < 12; ++i) {
+            (_ids[i], _keys[i]) = register(100 + i);
+        }
+    }
+
+    /// Whatever was announced before, every seat's key is read back, wherever it is stored.
+    function testFuzz_keys_are_where_the_epoch_says(uint256 choices) public {
+        bytes[12] memory keys = _keys;
+        bool[12] memory stored;
+        // Not block.timestamp: the compiler takes it for constant across vm.warp.
+        uint256 time = START;
+        for (uint64 epoch = 1; epoch <= 4; ++epoch) {
+            vm.warp(time);
+            uint256 members = 1 + choices % 6;
+            uint256 from = (choices >> 8) % 12;
+            choices = uint256(keccak256(abi.encode(choices)));
+            ICommitteeRegistry.Announcement memory made;
+            (made.epoch, made.minimumShards, made.quorum) = (epoch, 1, 1);
+            time += DELAY;
+            made.activatesAt = uint48(time);
+            made.members = new bytes32[](members);
+            for (uint256 seat = 0; seat < members; ++seat) {
+                uint256 i = (from + seat) % 12;
+                made.members[seat] = _ids[i];
+                if (!stored[i]) made.newKeys = bytes.concat(made.newKeys, keys[i]);
+                stored[i] = true;
+            }
+            registry.announce(made);
+            for (uint256 seat = 0; seat < members; ++seat) {
+                assertEq(registry.keyOf(epoch, uint16(seat)), keys[(from + seat) % 12]);
+            }
+        }
     }
 }

@@ -33,19 +33,18 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     install(&folder)?;
     step("contracts: formatting", forge(&folder, &["fmt", "--check"]))?;
     step("contracts: lints", forge(&folder, &["lint", "--deny", "warnings", "src"]))?;
-    step("contracts: build", forge(&folder, &["build"]))?;
+    step("contracts: build", forge(&folder, &["build", "src"]))?;
     // Bytes depend on which sources are compiled together, and forge compiles only those that changed: what differs after
     // that, or is to be written, is built again as a fresh machine does it.
     if options.update || !ARTIFACTS.iter().all(|name| artifact(&folder, name, false).is_ok()) {
-        step("contracts: build from nothing", forge(&folder, &["build", "--force"]))?;
+        step("contracts: build from nothing", forge(&folder, &["build", "src", "--force"]))?;
     }
     for name in ARTIFACTS {
         artifact(&folder, name, options.update)?;
     }
+    // The contracts come from the artifacts; nightly, libraries are tested through the optimiser, too.
     let mut tests = forge(&folder, &["test"]);
-    if options.nightly {
-        tests.env("FOUNDRY_PROFILE", "nightly");
-    }
+    tests.env("FOUNDRY_PROFILE", if options.nightly { "nightly" } else { "test" });
     step("contracts: forge tests", tests)?;
     if options.update {
         let mut gas = crate::cargo(&["test", "--locked", "-p", "contracts", "gas"]);

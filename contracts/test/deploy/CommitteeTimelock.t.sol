@@ -17,7 +17,7 @@ contract CommitteeTimelockTest is Committees {
         deploy();
         address[] memory proposers = new address[](1);
         proposers[0] = address(this);
-        _timelock = new CommitteeTimelock(TIMELOCK, proposers, new address[](1));
+        _timelock = createTimelock(TIMELOCK, proposers, new address[](1));
         registry.transferOwnership(address(_timelock));
         run(abi.encodeCall(registry.acceptOwnership, ()));
     }
@@ -35,7 +35,7 @@ contract CommitteeTimelockTest is Committees {
     /// Not even the timelock itself can do without a delay.
     function test_keeps_a_delay_whatever_it_is_set_to() public {
         vm.expectRevert(abi.encodeWithSelector(CommitteeTimelock.DelayTooShort.selector, 59, 60));
-        new CommitteeTimelock(59, new address[](0), new address[](0));
+        createTimelock(59, new address[](0), new address[](0));
         bytes memory call = abi.encodeCall(_timelock.updateDelay, (0));
         _timelock.schedule(address(_timelock), 0, call, 0, 0, TIMELOCK);
         vm.warp(block.timestamp + TIMELOCK);
@@ -43,6 +43,13 @@ contract CommitteeTimelockTest is Committees {
         assertEq(_timelock.getMinDelay(), 60);
         vm.expectRevert(abi.encodeWithSelector(TimelockController.TimelockInsufficientDelay.selector, 59, 60));
         _timelock.schedule(address(registry), 0, call, 0, 0, 59);
+    }
+
+    function createTimelock(uint256 delay, address[] memory proposers, address[] memory executors)
+        private
+        returns (CommitteeTimelock)
+    {
+        return CommitteeTimelock(payable(create("CommitteeTimelock", abi.encode(delay, proposers, executors))));
     }
 
     function run(bytes memory call) private {

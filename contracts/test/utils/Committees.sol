@@ -20,8 +20,17 @@ abstract contract Committees is Test {
 
     function deploy() internal {
         vm.warp(START);
-        registry = new CommitteeRegistry(address(this), DELAY, RETENTION);
-        verifier = new CertificateVerifier(registry);
+        registry = createRegistry(DELAY, RETENTION);
+        verifier = createVerifier();
+    }
+
+    function createRegistry(uint256 delay, uint256 retention) internal returns (CommitteeRegistry) {
+        return CommitteeRegistry(create("CommitteeRegistry", abi.encode(address(this), delay, retention)));
+    }
+
+    /// @notice A verifier for `registry`.
+    function createVerifier() internal returns (CertificateVerifier) {
+        return CertificateVerifier(create("CertificateVerifier", abi.encode(registry)));
     }
 
     function operatorOf(uint256 secret) internal pure returns (address) {

@@ -35,6 +35,20 @@ abstract contract Test {
         if (keccak256(found) != keccak256(expected)) revert NotEqual(found, expected);
     }
 
+    /// @notice A contract as it is deployed: the bytes of `artifacts`, which the build has compared with the sources.
+    /// @param arguments Of its constructor, ABI-encoded. What that reverts with, this does.
+    function create(string memory name, bytes memory arguments) internal returns (address made) {
+        bytes memory code = bytes.concat(vm.getCode(string.concat("artifacts/", name, ".json")), arguments);
+        assembly ("memory-safe") {
+            made := create(0, add(code, 32), mload(code))
+            if iszero(made) {
+                let free := mload(0x40)
+                returndatacopy(free, 0, returndatasize())
+                revert(free, returndatasize())
+            }
+        }
+    }
+
     /// @notice `json.list[index].field` as forge's JSON paths write it.
     function path(string memory list, uint256 index, string memory field) internal pure returns (string memory) {
         return string.concat(".", list, "[", vm.toString(index), "]", field);
