@@ -17,7 +17,7 @@ done
 
 # These packages are optimised for the tests of others; what compiles their own tests optimised costs more than it saves.
 case $name/$test in
-  attest/test | dac_node_engine/test | dac_node_store/test) set -- "$@" -C opt-level=0 ;;
+  attest/test | dac_node_engine/test | dac_node_store/test | fpga_cores/test) set -- "$@" -C opt-level=0 ;;
 esac
 clippy-driver "$@"
 

@@ -67,8 +67,13 @@ pub struct Open {
 impl Open {
     /// The exchange it introduces. `domain` is the committee's.
     pub fn id(&self, domain: &attest::Domain) -> OpenId {
+        self.id_of(&self.submission.digest(domain))
+    }
+
+    /// [`id`](Self::id) for whoever has the digest of its submission.
+    pub(crate) fn id_of(&self, submission: &attest::SubmissionDigest) -> OpenId {
         let mut named = [0u8; 64];
-        named[..32].copy_from_slice(self.submission.digest(domain).as_bytes());
+        named[..32].copy_from_slice(submission.as_bytes());
         named[32..].copy_from_slice(self.shards_root.as_bytes());
         OpenId(fpga_hash::keccak256(&named))
     }

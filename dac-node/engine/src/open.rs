@@ -22,10 +22,21 @@ impl EngineConfig {
         signature: &SubmissionSignature,
         unix_seconds: u64,
     ) -> Result<(), Refusal> {
-        let policy = self.check_request(submission, unix_seconds)?;
         let digest = submission.digest(self.committee.domain());
+        self.authorise_digest(submission, &digest, signature, unix_seconds)
+    }
+
+    /// [`authorise`](Self::authorise) for whoever has the submission's digest.
+    pub(super) fn authorise_digest(
+        &self,
+        submission: &Submission,
+        digest: &SubmissionDigest,
+        signature: &SubmissionSignature,
+        unix_seconds: u64,
+    ) -> Result<(), Refusal> {
+        let policy = self.check_request(submission, unix_seconds)?;
         let submitter = signature
-            .recover(&digest)
+            .recover(digest)
             .map_err(|error| Refusal::new(Reason::Unauthorised, format!("submission signature: {error}")))?;
         if !policy.submitters.contains(&submitter) {
             let detail = format!("{submitter} signed, which rollup {} does not name as submitter", policy.id);
@@ -64,13 +75,14 @@ impl Engine {
     pub(super) fn authorise(
         &self,
         submission: &Submission,
+        digest: &SubmissionDigest,
         signature: &SubmissionSignature,
         unix_seconds: u64,
     ) -> Result<(), Refusal> {
         if self.stopping {
             return Err(Refusal::new(Reason::ShuttingDown, "this member is stopping"));
         }
-        self.config.authorise(submission, signature, unix_seconds)
+        self.config.authorise_digest(submission, digest, signature, unix_seconds)
     }
 
     /// Quota, storage and memory, in this order.
@@ -129,7 +141,7 @@ impl Engine {
     ) -> Verdict {
         let committee = &self.config.committee;
         let digest = open.submission.digest(committee.domain());
-        let open_id = open.id(committee.domain());
+        let open_id = open.id_of(&digest);
         let first_hand = direct && from == open.coordinator;
         if self.batches.contains_key(&open_id) {
             self.introduce(open_id, &[from]);
@@ -201,7 +213,7 @@ impl Engine {
         self.term.check_open(now)?;
         self.check_in_flight(open.submission.data_bytes)?;
         let layout = self.layout(&open.submission)?;
-        self.authorise(&open.submission, &open.signature, now.unix_seconds)?;
+        self.authorise(&open.submission, digest, &open.signature, now.unix_seconds)?;
         Ok(layout)
     }
 

@@ -35,7 +35,7 @@ impl Engine {
         let admitted = self
             .term
             .check_submission(now)
-            .and_then(|()| self.authorise(&submission, &signature, now.unix_seconds))
+            .and_then(|()| self.authorise(&submission, &digest, &signature, now.unix_seconds))
             .and_then(|()| self.check_room(&submission, &facts))
             .and_then(|()| self.layout(&submission));
         match admitted {
@@ -118,7 +118,7 @@ impl Engine {
             shards_root: piece_roots.shards_root(),
             coordinator: self.config.seat,
         };
-        let open_id = open.id(committee.domain());
+        let open_id = open.id_of(&digest);
         if let Some(batch) = self.batches.get(&open_id)
             && !matches!(batch.phase, Phase::Refused(_))
             && !(encoding.cold && batch.is_signed_uncertified())

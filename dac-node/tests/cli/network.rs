@@ -153,25 +153,22 @@ fn nobody_there_is_exit_code_6() {
     // A port that was free a moment ago; nothing listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
-    let error = super::dac(&["--json", "status", "--endpoint", &url]).fails(6, "unreachable");
-    assert!(error["detail"].as_str().unwrap().contains(&url), "{error}");
     let id = format!("0x{}", "11".repeat(32));
-    super::dac(&["--json", "status", &id, "--endpoint", &url]).fails(6, "unreachable");
     let committee = super::SITE.path("committee.json");
-    super::dac(&["--json", "status", "--endpoint", "ftp://x"]).fails(2, "usage");
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
-    let fetch = [
-        "--json",
-        "fetch",
-        &id,
-        "--committee",
-        &committee,
-        "--endpoint",
-        &url,
-        "--out",
-        out.to_str().unwrap(),
-    ];
-    super::dac(&fetch).fails(6, "unreachable");
+    let fetch = ["fetch", &id, "--committee", &committee, "--out", out.to_str().unwrap()];
+    // Each tries for a while before it gives up.
+    std::thread::scope(|scope| {
+        for question in [&["status"][..], &["status", &id], &fetch] {
+            let url = &url;
+            scope.spawn(move || {
+                let question = [&["--json"], question, &["--endpoint", url]].concat();
+                let error = super::dac(&question).fails(6, "unreachable");
+                assert!(error["detail"].as_str().unwrap().contains(url), "{error}");
+            });
+        }
+    });
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "a failed fetch left a file");
+    super::dac(&["--json", "status", "--endpoint", "ftp://x"]).fails(2, "usage");
 }

@@ -4,6 +4,3 @@ pub mod beats;
 pub mod core;
 pub mod fill;
 pub mod round;
-
-#[cfg(test)]
-mod tests;

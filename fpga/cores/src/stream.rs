@@ -33,6 +33,3 @@ pub struct Source {
     /// The beat is taken at the next edge.
     pub ready: Signal<In, Bit>,
 }
-
-#[cfg(test)]
-mod tests;

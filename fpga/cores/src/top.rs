@@ -15,6 +15,7 @@ pub mod worker;
 use fpga::packet::Opcode;
 use fpga::registers::Capabilities;
 
+use crate::bench::Clocked;
 use crate::prelude::*;
 use crate::stream::skid::SkidBuffer;
 use receiver::Receiver;
@@ -274,5 +275,8 @@ impl Logic for Accelerator {
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl Clocked for Accelerator {
+    fn clock(&mut self) -> &mut Signal<In, Clock> {
+        &mut self.clk
+    }
+}

@@ -65,8 +65,8 @@ impl Checker {
     /// A rollup made this submission: its right encoding has a name that nobody may call wrong.
     pub(super) fn expect(&mut self, request: &Request) -> Arc<Truth> {
         let truth = truth(&self.committee, &request.batch);
-        self.honest_opens.insert(open_id(&self.committee, request, truth.key().shards_root));
-        self.truths.insert(truth.key(), truth.clone());
+        self.honest_opens.insert(open_id(&self.committee, request, truth.key.shards_root));
+        self.truths.insert(truth.key, truth.clone());
         truth
     }
 
@@ -86,7 +86,7 @@ impl Checker {
     /// An honest member wants to keep these bytes.
     pub(super) fn on_content(&mut self, content: &NewContent) {
         let truth = truth(&self.committee, &content.batch);
-        assert_eq!(truth.key(), content.key, "kept bytes have the commitments they are kept under");
+        assert_eq!(truth.key, content.key, "kept bytes have the commitments they are kept under");
         assert_eq!(truth.data_root, content.data_root, "kept bytes have the data root they are kept under");
         self.truths.insert(content.key, truth);
     }

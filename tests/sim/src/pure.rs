@@ -1,7 +1,7 @@
 //! The effects that only compute, performed with the real code.
 //!
 //! What depends on nothing but its input and costs a pairing or a Poseidon tree is remembered, by a hash of the whole
-//! input: members ask for the same things, and so do seeds. Pieces are checked, stripes decoded and batches recomputed
+//! input or by the batch itself: members ask for the same things, and so do seeds. Pieces are checked, stripes decoded and batches recomputed
 //! every time: that is the protocol at work.
 
 use std::collections::HashMap;
@@ -27,12 +27,12 @@ const REMEMBERED_MAX: usize = 20_000;
 #[derive(Default)]
 struct Memory {
     coders: HashMap<(u16, u16), Coder>,
-    piece_roots: HashMap<Digest, PieceRoots>,
-    data_roots: HashMap<Digest, DataRoot>,
+    piece_roots: HashMap<(u16, u16, Bytes), PieceRoots>,
+    data_roots: HashMap<Bytes, DataRoot>,
     attestations: HashMap<Digest, Attestation>,
     aggregations: HashMap<Digest, Aggregation>,
     certificates: HashMap<Digest, Result<CheckedCertificate, attest::Error>>,
-    truths: HashMap<(ContentKey, u16, u16), Arc<Truth>>,
+    truths: HashMap<(u16, u16, Bytes), Arc<Truth>>,
 }
 
 static MEMORY: LazyLock<Mutex<Memory>> = LazyLock::new(Mutex::default);
@@ -83,15 +83,15 @@ pub(super) fn coder_of(members: u16, minimum_shards: u16) -> Coder {
 
 /// Roots of all pieces of the right encoding.
 pub(super) fn piece_roots(layout: &Layout, batch: &Bytes) -> PieceRoots {
-    let name = name_of(&[&layout.members().encode(), &layout.minimum_shards().encode(), batch]);
     let make = || encode_and_root(hasher(), &coder(layout), layout, batch);
-    remembered(|memory| &mut memory.piece_roots, name, make)
+    let key = (layout.members(), layout.minimum_shards(), batch.clone());
+    remembered(|memory| &mut memory.piece_roots, key, make)
 }
 
 /// Poseidon root of a batch.
 pub(super) fn data_root(batch: &Bytes) -> DataRoot {
     let make = || DataRoot(fpga_hash::tree::data_root(hasher(), batch));
-    remembered(|memory| &mut memory.data_roots, name_of(&[batch]), make)
+    remembered(|memory| &mut memory.data_roots, batch.clone(), make)
 }
 
 /// Every member's shard, piece by piece.
@@ -110,35 +110,28 @@ pub(super) fn shards(layout: &Layout, batch: &Bytes) -> Vec<Vec<Bytes>> {
 /// What a content is, recomputed from its bytes.
 #[derive(Debug)]
 pub(super) struct Truth {
+    /// Its name.
+    pub(super) key: ContentKey,
     pub(super) layout: Layout,
     pub(super) batch: Bytes,
     pub(super) data_root: DataRoot,
-    pub(super) piece_roots: PieceRoots,
     /// By seat, then stripe.
     pub(super) shards: Vec<Vec<Bytes>>,
 }
 
-/// The truth about a batch in a committee of this shape, by the name it has there.
+/// The truth about a batch in a committee of this shape.
 pub(super) fn truth(committee: &Committee, batch: &Bytes) -> Arc<Truth> {
     let thresholds = committee.thresholds();
     let (n, k) = (thresholds.members(), thresholds.minimum_shards());
-    let layout = Layout::new(n, k, batch.len() as u64).expect("batches of the simulator have a layout");
-    let piece_roots = piece_roots(&layout, batch);
-    let data_hash = attest::DataHash(fpga_hash::keccak256(batch));
-    let key = ContentKey { data_hash, shards_root: piece_roots.shards_root() };
     let make = || {
+        let layout = Layout::new(n, k, batch.len() as u64).expect("batches of the simulator have a layout");
+        let piece_roots = piece_roots(&layout, batch);
+        let data_hash = attest::DataHash(fpga_hash::keccak256(batch));
+        let key = ContentKey { data_hash, shards_root: piece_roots.shards_root() };
         let (data_root, shards) = (data_root(batch), shards(&layout, batch));
-        Arc::new(Truth { layout, batch: batch.clone(), data_root, piece_roots, shards })
+        Arc::new(Truth { key, layout, batch: batch.clone(), data_root, shards })
     };
-    remembered(|memory| &mut memory.truths, (key, n, k), make)
-}
-
-impl Truth {
-    /// Its name.
-    pub(super) fn key(&self) -> ContentKey {
-        let data_hash = attest::DataHash(fpga_hash::keccak256(&self.batch));
-        ContentKey { data_hash, shards_root: self.piece_roots.shards_root() }
-    }
+    remembered(|memory| &mut memory.truths, (n, k, batch.clone()), make)
 }
 
 /// A seat's signature on a statement.

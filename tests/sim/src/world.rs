@@ -120,7 +120,7 @@ impl World {
         let truth = self.checker.expect(request);
         let member = &self.members[usize::from(seat)];
         let unix_seconds = member.now(self.now).unix_seconds;
-        let facts = member.disk.facts(&truth.key(), request.submission.rollup_id, unix_seconds);
+        let facts = member.disk.facts(&truth.key, request.submission.rollup_id, unix_seconds);
         let Ok(facts) = facts else { return ticket };
         let Request { submission, signature, batch } = request.clone();
         self.happens(seat, Event::Submit { ticket, submission, signature, batch, facts });

@@ -28,6 +28,7 @@
 
 use super::fill::Fill;
 use super::round::{ChiIota, ColumnParity, ThetaRhoPi, round_constants};
+use crate::bench::Clocked;
 use crate::prelude::*;
 
 /// The core.
@@ -384,5 +385,11 @@ impl Logic for KeccakCore {
             }
             self.digest_index[0].d.next = true;
         }
+    }
+}
+
+impl Clocked for KeccakCore {
+    fn clock(&mut self) -> &mut Signal<In, Clock> {
+        &mut self.clock
     }
 }

@@ -2,18 +2,11 @@
 
 use fpga::packet::{CheckedRequest, HEADER_BYTES, Header, Limits, Opcode, Status, checksum, padded, stride};
 use fpga::registers;
+use fpga_cores::bench::{settle, tick};
+use fpga_cores::top::{Accelerator, CAPABILITIES, PAYLOAD_BYTES_MAX};
 use fpga_hash::{Digest, software};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use super::*;
-use crate::bench::{Clocked, settle, tick};
-
-impl Clocked for Accelerator {
-    fn clock(&mut self) -> &mut Signal<In, Clock> {
-        &mut self.clk
-    }
-}
 
 /// The accelerator with words waiting to go in and words that came out.
 struct Bench {

@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
+use fpga_cores::bench::{settle, tick};
+use fpga_cores::prelude::*;
+use fpga_cores::stream::Pipe;
+use fpga_cores::stream::fifo::Fifo;
+use fpga_cores::stream::skid::SkidBuffer;
+use fpga_cores::stream::width::ThroughBytes;
 use proptest::prelude::*;
-
-use super::Pipe;
-use super::fifo::Fifo;
-use super::skid::SkidBuffer;
-use super::width::ThroughBytes;
-use crate::bench::{settle, tick};
-use crate::prelude::*;
 
 /// Every beat comes out once and in order; an offer stands until it is taken.
 fn check<P: Pipe>(mut pipe: P, stalls: &[(bool, bool)]) {

@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
+use fpga_cores::bench::{settle, tick};
+use fpga_cores::keccak::beats::{Beat, Turns};
+use fpga_cores::keccak::core::KeccakCore;
+use fpga_cores::prelude::*;
 use fpga_hash::{Digest, software};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use super::beats::{Beat, Turns};
-use super::core::KeccakCore;
-use crate::bench::{Clocked, settle, tick};
-use crate::prelude::*;
 
 /// The core between a source and a sink of beats.
 struct Bench {
@@ -103,12 +102,6 @@ impl Bench {
     }
 }
 
-impl Clocked for KeccakCore {
-    fn clock(&mut self) -> &mut Signal<In, Clock> {
-        &mut self.clock
-    }
-}
-
 fn expected(messages: &[Vec<u8>]) -> Vec<Digest> {
     let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
     let mut digests = vec![Digest::default(); messages.len()];
@@ -145,14 +138,15 @@ fn hashes_like_software_under_random_stalls() {
     }
 }
 
-/// Hashes a hundred messages, then begins with others and resets; `flow` is how often a beat is offered, and one taken.
+/// Hashes a hundred messages, all short or some long, then begins with others and resets; `flow` is how often a beat is offered, and one taken.
 fn hash_and_reset_in_the_middle(bench: &mut Bench, random: &mut ChaCha8Rng, flow: (f64, f64)) {
-    let messages = random_messages(random, 100, 20);
+    let blocks_max = random.random_range(1..=20);
+    let messages = random_messages(random, 100, blocks_max);
     bench.turns = Turns::new(messages.clone());
     let (mut source, mut sink) = (random.clone(), ChaCha8Rng::seed_from_u64(random.random()));
     bench.run(messages.len(), || source.random_bool(flow.0), || sink.random_bool(flow.1));
     assert_eq!(bench.in_order(), expected(&messages), "{flow:?}");
-    bench.turns = Turns::new(random_messages(random, 5, 20));
+    bench.turns = Turns::new(random_messages(random, 5, blocks_max));
     for _ in 0..random.random_range(1..2_000) {
         bench.clock(source.random_bool(flow.0), sink.random_bool(flow.1));
     }
