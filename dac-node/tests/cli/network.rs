@@ -158,9 +158,10 @@ fn nobody_there_is_exit_code_6() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
     let fetch = ["fetch", &id, "--committee", &committee, "--out", out.to_str().unwrap()];
+    let questions: [&[&str]; 3] = [&["status"], &["status", &id], &fetch];
     // Each tries for a while before it gives up.
     std::thread::scope(|scope| {
-        for question in [&["status"][..], &["status", &id], &fetch] {
+        for question in questions {
             let url = &url;
             scope.spawn(move || {
                 let question = [&["--json"], question, &["--endpoint", url]].concat();
