@@ -138,15 +138,14 @@ fn hashes_like_software_under_random_stalls() {
     }
 }
 
-/// Hashes a hundred messages, all short or some long, then begins with others and resets; `flow` is how often a beat is offered, and one taken.
+/// Hashes a hundred messages, then begins with others and resets; `flow` is how often a beat is offered, and one taken.
 fn hash_and_reset_in_the_middle(bench: &mut Bench, random: &mut ChaCha8Rng, flow: (f64, f64)) {
-    let blocks_max = random.random_range(1..=20);
-    let messages = random_messages(random, 100, blocks_max);
+    let messages = random_messages(random, 100, 20);
     bench.turns = Turns::new(messages.clone());
     let (mut source, mut sink) = (random.clone(), ChaCha8Rng::seed_from_u64(random.random()));
     bench.run(messages.len(), || source.random_bool(flow.0), || sink.random_bool(flow.1));
     assert_eq!(bench.in_order(), expected(&messages), "{flow:?}");
-    bench.turns = Turns::new(random_messages(random, 5, blocks_max));
+    bench.turns = Turns::new(random_messages(random, 5, 20));
     for _ in 0..random.random_range(1..2_000) {
         bench.clock(source.random_bool(flow.0), sink.random_bool(flow.1));
     }
