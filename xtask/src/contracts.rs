@@ -15,6 +15,8 @@ use crate::step;
 
 /// Contracts whose artifacts are committed.
 const ARTIFACTS: [&str; 3] = ["CommitteeRegistry", "CertificateVerifier", "CommitteeTimelock"];
+/// Tests of libraries.
+const LIBRARIES: &str = "test/libraries/*";
 /// Python tools of the nightly run, pinned.
 const PYTHON_TOOLS: [&str; 2] = ["slither-analyzer==0.11.6", "halmos==0.3.3"];
 
@@ -42,10 +44,16 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     for name in ARTIFACTS {
         artifact(&folder, name, options.update)?;
     }
-    // The contracts come from the artifacts; nightly, libraries are tested through the optimiser, too.
-    let mut tests = forge(&folder, &["test"]);
-    tests.env("FOUNDRY_PROFILE", if options.nightly { "nightly" } else { "test" });
-    step("contracts: forge tests", tests)?;
+    if options.nightly {
+        step("contracts: forge tests", forge_tests(&folder, "nightly", &[]))?;
+    } else {
+        // Contracts come from the artifacts, so their tests need no optimiser; libraries are compiled into theirs.
+        step("contracts: forge tests", forge_tests(&folder, "test", &["--no-match-path", LIBRARIES]))?;
+        step(
+            "contracts: forge tests of libraries",
+            forge_tests(&folder, "default", &["--match-path", LIBRARIES]),
+        )?;
+    }
     if options.update {
         let mut gas = crate::cargo(&["test", "--locked", "-p", "contracts", "gas"]);
         gas.env("UPDATE_GAS", "1");
@@ -66,6 +74,12 @@ fn forge(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("node_modules/.bin/forge");
     command.current_dir(folder).args(arguments).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
     command
+}
+
+fn forge_tests(folder: &Path, profile: &str, which: &[&str]) -> Command {
+    let mut tests = forge(folder, &[&["test"], which].concat());
+    tests.env("FOUNDRY_PROFILE", profile);
+    tests
 }
 
 /// Installs what the lock file names, unless that has been done. npm checks the hashes.
