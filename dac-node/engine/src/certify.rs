@@ -301,12 +301,15 @@ impl Engine {
 
     /// Acts on everything that is due.
     pub(super) fn on_deadlines(&mut self, now: Now, effects: &mut Effects) {
-        let due: Vec<OpenId> = self
-            .batches
-            .values()
-            .filter(|batch| self.batch_deadline(batch).is_some_and(|at| now.monotonic >= at))
-            .map(|batch| batch.open_id)
-            .collect();
+        let (mut due, mut at_rest) = (Vec::new(), Vec::new());
+        for batch in self.batches.awake() {
+            match self.batch_deadline(batch) {
+                Some(at) if now.monotonic >= at => due.push(batch.open_id),
+                Some(_) => {}
+                None => at_rest.push(batch.open_id),
+            }
+        }
+        at_rest.iter().for_each(|open_id| self.batches.rest(open_id));
         for open_id in due {
             self.on_batch_due(open_id, now, effects);
         }

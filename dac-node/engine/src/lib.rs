@@ -14,6 +14,7 @@
 //! credits), candidates per seat, settled batches remembered, certificates
 //! that come before their statement. All are in [`EngineConfig`] or constants here.
 
+mod batches;
 mod certify;
 mod content;
 mod effect;
@@ -43,6 +44,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::message::OpenId;
+use batches::Batches;
 use state::Batch;
 
 pub use certify::CANDIDATES_MAX;
@@ -116,7 +118,7 @@ pub struct Engine {
     config: EngineConfig,
     connected: SeatSet,
     encoding: BTreeMap<SubmissionDigest, Encoding>,
-    batches: BTreeMap<OpenId, Batch>,
+    batches: Batches,
     by_submission: HashMap<SubmissionDigest, Vec<OpenId>>,
     by_batch_id: HashMap<BatchId, OpenId>,
     settled: VecDeque<OpenId>,
@@ -137,7 +139,7 @@ impl Engine {
         Engine {
             connected: SeatSet::from_iter([config.seat]),
             encoding: BTreeMap::new(),
-            batches: BTreeMap::new(),
+            batches: Batches::default(),
             by_submission: HashMap::new(),
             by_batch_id: HashMap::new(),
             settled: VecDeque::new(),
@@ -196,7 +198,7 @@ impl Engine {
 
     /// When [`Event::Tick`] is due at the latest; `None` while nothing waits.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.batches.values().filter_map(|batch| self.batch_deadline(batch)).min()
+        self.batches.awake().filter_map(|batch| self.batch_deadline(batch)).min()
     }
 
     /// Exchanges not settled here, and their bytes.

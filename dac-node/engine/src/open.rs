@@ -119,11 +119,10 @@ impl Engine {
 
     /// Bytes of the same rollup that are on their way to its quota.
     fn in_flight_of(&self, submission: &Submission) -> u64 {
-        let digest = submission.digest(self.config.committee.domain());
         let in_flight = self.batches.values().filter(|batch| {
             batch.reserved_bytes > 0
                 && batch.open.submission.rollup_id == submission.rollup_id
-                && batch.open.submission.digest(self.config.committee.domain()) != digest
+                && batch.open.submission != *submission
         });
         let encoding = self.encoding.values().filter(|e| e.submission.rollup_id == submission.rollup_id);
         in_flight.map(|b| b.open.submission.data_bytes).sum::<u64>()
@@ -361,7 +360,7 @@ impl Engine {
         if !ids.contains(&batch.open_id) {
             ids.push(batch.open_id);
         }
-        self.batches.insert(batch.open_id, batch);
+        self.batches.insert(batch);
     }
 
     /// Remembers that peers know of the batch.

@@ -201,7 +201,7 @@ impl Engine {
     ) {
         if let Some(mut batch) = self.batches.remove(&open_id) {
             self.note_stage(&mut batch, stage, now, effects);
-            self.batches.insert(open_id, batch);
+            self.batches.insert(batch);
         }
     }
 

@@ -221,6 +221,10 @@ impl Cluster {
         while self.step() {
             assert!(self.now < until, "still busy after {SETTLE_MAX:?}");
         }
+        for engine in self.members.iter().filter_map(|member| member.engine.as_ref()) {
+            let asleep = engine.batches.values().find(|batch| engine.batch_deadline(batch).is_some());
+            assert!(asleep.is_none(), "a deadline of {asleep:?} is forgotten");
+        }
     }
 
     /// Runs for a while of simulated time.
