@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use e2e_sim::{Medium, Options, Report, run_twice, sweep};
 
+/// Seeds allocate in small pieces, without end.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs whole committees under seeds, and says which seed broke a promise.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim")]

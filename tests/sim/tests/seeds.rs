@@ -4,6 +4,10 @@
 
 use e2e_sim::{Medium, Options, Report, run_twice, sweep};
 
+/// Seeds allocate in small pieces, without end.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
