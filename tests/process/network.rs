@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dac_node::clock::{Clock, SystemClock};
 use e2e::{Link, noise, until};
 
 use crate::load::{Load, assert_all_there};
@@ -41,4 +42,19 @@ async fn members_certify_over_distance_and_loss_and_after_a_partition() {
     .await;
     assert_eq!(alone["batch_id"], certified.batch_id.to_string(), "the same batch, not a second one");
     assert_all_there(&members, &load.stop().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_devices_hand_over_in_large_pieces_takes_its_time_on_the_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let members = members_with(directory.path(), true, |_, _| {}).await;
+    // Without privileges there is no line.
+    let Some(links) = members.network().links() else { return };
+    links.set_rate(40e6);
+    let (batch, clock) = (noise(502, 2_000_000), SystemClock::new());
+    let begun = clock.now().monotonic;
+    let answer = members.rollup().submit(members.api(0), &batch, times()).await;
+    answer.certified(members.committee());
+    // Two more signers are needed, and all they know came over the coordinator's uplink: a batch at least.
+    assert!(clock.now().monotonic - begun >= Duration::from_millis(400), "2 MB at 5 MB/s");
 }

@@ -86,11 +86,16 @@ impl Rollup {
             .header("dac-signature", self.sign(submission).to_string())
     }
 
-    /// Posts a batch and waits for its certificate.
-    pub async fn submit(&self, api: &str, batch: &Bytes, times: Times) -> Answer {
+    /// A whole submission, hashed and signed, ready to be sent.
+    pub fn request(&self, api: &str, batch: &Bytes, times: Times) -> RequestBuilder {
         let submission = self.submission(batch, times);
         let named = self.post(api, &submission).header("dac-data-hash", submission.data_hash.to_string());
-        Answer::of(named.body(batch.clone())).await
+        named.body(batch.clone())
+    }
+
+    /// Posts a batch and waits for its certificate.
+    pub async fn submit(&self, api: &str, batch: &Bytes, times: Times) -> Answer {
+        Answer::of(self.request(api, batch, times)).await
     }
 
     /// Posts a batch to a member that may be gone, and waits for its certificate.
@@ -98,9 +103,7 @@ impl Rollup {
     /// # Errors
     /// When there is no whole response.
     pub async fn try_submit(&self, api: &str, batch: &Bytes, times: Times) -> Result<Answer, reqwest::Error> {
-        let submission = self.submission(batch, times);
-        let named = self.post(api, &submission).header("dac-data-hash", submission.data_hash.to_string());
-        Answer::try_of(named.body(batch.clone())).await
+        Answer::try_of(self.request(api, batch, times)).await
     }
 
     /// `GET` of a path of the API of a member that may be gone.

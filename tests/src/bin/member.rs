@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// As the command line has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     dac_node::cli::main()
 }

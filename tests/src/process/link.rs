@@ -4,6 +4,11 @@
 //! receiver's downlink; it is lost by lot, or when more than [`BUFFER`] of the uplink's time is waiting already, or when
 //! the link is cut. Packets of one link keep their order. What waits is bounded by rate times [`BUFFER`] and delay.
 //!
+//! Devices are like cards that cut TCP into packets themselves: what a member sends in one go passes in one piece of up to
+//! 64 KiB, counted as the packets it would be ([`wire_bytes`]). Else kernel and emulator, which share the members'
+//! processors, would take more of their time than the members' own network code. While any link loses packets, they
+//! pass one by one and are lost one by one.
+//!
 //! Two threads for each member: one reads its device and decides when a packet arrives, one writes at that time. The
 //! kernel's timers are good for about 0.1 ms.
 
@@ -20,7 +25,6 @@ use std::time::{Duration, Instant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::namespace::MTU;
 use super::system;
 
 /// Time that a packet may wait for the uplink before it is dropped.
@@ -29,6 +33,15 @@ const BUFFER: Duration = Duration::from_millis(100);
 const NETWORK: [u8; 3] = [10, 77, 0];
 /// How often a reader looks whether it has to end.
 const POLL_MS: i32 = 50;
+/// `virtio_net_hdr` before every packet (Virtio 1.2, section 5.1.6): flags, kind of segmentation, and four numbers of 16
+/// bits: length of the headers, bytes of a segment, and two about the checksum.
+const VIRTIO_HEADER: usize = 10;
+/// Kind of segmentation: none, the packet goes as it is.
+const GSO_NONE: u8 = 0;
+/// Longest IPv4 packet.
+const PACKET_MAX: usize = 65_535;
+/// Why settings of a device do not fail.
+const DEVICES_STAY: &str = "devices stay open as long as their links";
 
 /// Of one direction between two members.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +58,7 @@ pub struct Link {
 #[derive(Debug)]
 pub struct Links {
     shared: Arc<Shared>,
+    devices: Vec<File>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -74,7 +88,7 @@ struct Outbox {
     changed: Condvar,
 }
 
-/// In the order of arrival.
+/// In the order of arrival; with its `virtio_net_hdr`.
 type Packet = (Duration, u64, Vec<u8>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -105,9 +119,10 @@ impl Links {
             outboxes: (0..n).map(|_| Outbox::default()).collect(),
             ends: AtomicBool::new(false),
         });
-        let mut links = Links { shared, threads: Vec::new() };
-        for (seat, device) in devices.into_iter().enumerate() {
-            let (reads, writes) = (device.try_clone()?, device);
+        let mut links = Links { shared, devices, threads: Vec::new() };
+        links.cut_into_packets()?;
+        for (seat, device) in links.devices.iter().enumerate() {
+            let (reads, writes) = (device.try_clone()?, device.try_clone()?);
             let (reader, writer) = (links.shared.clone(), links.shared.clone());
             links.threads.push(std::thread::spawn(move || reader.read(seat, reads)));
             links.threads.push(std::thread::spawn(move || writer.write(seat, writes)));
@@ -118,11 +133,19 @@ impl Links {
     /// Changes one direction.
     pub fn set(&self, from: u16, to: u16, link: Link) {
         lock(&self.shared.plan).links[usize::from(from)][usize::from(to)] = link;
+        self.cut_into_packets().expect(DEVICES_STAY);
     }
 
     /// Changes every direction.
     pub fn set_all(&self, link: Link) {
         lock(&self.shared.plan).links.iter_mut().flatten().for_each(|each| *each = link);
+        self.cut_into_packets().expect(DEVICES_STAY);
+    }
+
+    /// By the kernel while packets can be lost, by the imagined card otherwise.
+    fn cut_into_packets(&self) -> std::io::Result<()> {
+        let lossy = lock(&self.shared.plan).links.iter().flatten().any(|link| link.loss > 0.0);
+        self.devices.iter().try_for_each(|device| system::offload(device, !lossy))
     }
 
     /// Cuts every link between two groups, or joins them again.
@@ -176,18 +199,19 @@ impl Shared {
 
     /// Reads one member's packets until the end.
     fn read(&self, from: usize, mut device: File) {
-        let mut buffer = vec![0; usize::from(MTU)];
+        let mut buffer = vec![0; VIRTIO_HEADER + PACKET_MAX];
         while !self.ends() {
             let Ok(length) = device.read(&mut buffer) else {
                 // Nothing there: the device does not wait.
                 let _woken = system::wait_readable(&device, POLL_MS);
                 continue;
             };
-            let packet = &buffer[..length];
+            let frame = &buffer[..length];
+            let Some((header, packet)) = frame.split_first_chunk() else { continue };
             if let Some(to) = receiver(packet).filter(|to| *to < self.outboxes.len())
-                && let Some(at) = self.arrival(from, to, length)
+                && let Some(at) = self.arrival(from, to, wire_bytes(header, packet))
             {
-                self.outboxes[to].put(at, packet.to_vec());
+                self.outboxes[to].put(at, frame.to_vec());
             }
         }
     }
@@ -240,6 +264,18 @@ impl Shared {
     }
 }
 
+/// Bytes of all packets that a card makes of this one: headers of IPv4 and TCP are before every segment.
+fn wire_bytes(header: &[u8; VIRTIO_HEADER], packet: &[u8]) -> usize {
+    let segment = usize::from(u16::from_ne_bytes([header[4], header[5]]));
+    let ip = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let tcp = packet.get(ip + 12).map_or(0, |offset| usize::from(offset >> 4) * 4);
+    let segments = match header[1] {
+        GSO_NONE => 1,
+        _ => packet.len().saturating_sub(ip + tcp).div_ceil(segment.max(1)).max(1),
+    };
+    packet.len() + (segments - 1) * (ip + tcp)
+}
+
 /// The seat behind an IPv4 packet's destination; `None` for all other packets.
 fn receiver(packet: &[u8]) -> Option<usize> {
     let (version, destination) = (packet.first()? >> 4, packet.get(16..20)?);
@@ -255,6 +291,20 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_in_one_piece_counts_as_its_packets() {
+        let mut packet = vec![0x45; 20 + 32 + 3_000];
+        packet[20 + 12] = 0x80;
+        let mut header = [0; VIRTIO_HEADER];
+        assert_eq!(wire_bytes(&header, &packet), packet.len(), "one packet");
+        header[1] = 1;
+        header[4..6].copy_from_slice(&1_448_u16.to_ne_bytes());
+        assert_eq!(wire_bytes(&header, &packet), packet.len() + 2 * 52, "1,448, 1,448 and 104 bytes");
+        packet.truncate(20 + 32 + 1_448);
+        assert_eq!(wire_bytes(&header, &packet), packet.len());
+        assert_eq!(wire_bytes(&header, &packet[..10]), 10, "cut short");
+    }
 
     #[test]
     fn only_packets_to_a_member_have_a_receiver() {

@@ -331,6 +331,25 @@ impl Members {
         &self.seats[usize::from(seat)].api
     }
 
+    /// Does something in a member's own network, with the address of its API there.
+    ///
+    /// # Errors
+    /// Those of the work, and when there is no way in.
+    pub fn beside<T: Send>(
+        &self,
+        seat: u16,
+        work: impl FnOnce(&str) -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        let seat = &self.seats[usize::from(seat)];
+        match &seat.namespace {
+            Some(namespace) => {
+                let api = SocketAddr::from((Ipv4Addr::LOCALHOST, API_PORT));
+                namespace.inside(|| work(&format!("http://{api}")))
+            }
+            None => work(&seat.api),
+        }
+    }
+
     /// Where a member's files are.
     pub fn directory(&self, seat: u16) -> &Path {
         &self.seats[usize::from(seat)].directory

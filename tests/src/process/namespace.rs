@@ -10,7 +10,7 @@ use super::system;
 /// Name of the device in each namespace.
 const DEVICE: &str = "dac0";
 /// As on most of the internet.
-pub(super) const MTU: u16 = 1500;
+const MTU: u16 = 1500;
 
 /// One member's network. It ends with the last process and descriptor in it.
 #[derive(Debug)]
