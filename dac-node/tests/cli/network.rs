@@ -150,9 +150,12 @@ fn says_who_refused_and_why() {
 
 #[test]
 fn nobody_there_is_exit_code_6() {
-    // A port that was free a moment ago; nothing listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}");
+    // Ports that were free a moment ago; nothing listens there. With as many as half the attempts there are two rounds, and
+    // one short pause between them.
+    let listeners = [(); 4].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let urls =
+        listeners.map(|listener| format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port()));
+    let endpoints: Vec<&str> = urls.iter().flat_map(|url| ["--endpoint", url]).collect();
     let id = format!("0x{}", "11".repeat(32));
     let committee = super::SITE.path("committee.json");
     let directory = tempfile::tempdir().unwrap();
@@ -162,11 +165,12 @@ fn nobody_there_is_exit_code_6() {
     // Each tries for a while before it gives up.
     std::thread::scope(|scope| {
         for question in questions {
-            let url = &url;
+            let (urls, endpoints) = (&urls, &endpoints);
             scope.spawn(move || {
-                let question = [&["--json"], question, &["--endpoint", url]].concat();
+                let question = [&["--json"], question, endpoints].concat();
                 let error = super::dac(&question).fails(6, "unreachable");
-                assert!(error["detail"].as_str().unwrap().contains(url), "{error}");
+                let detail = error["detail"].as_str().unwrap();
+                assert!(urls.iter().all(|url| detail.contains(url)), "{error}");
             });
         }
     });

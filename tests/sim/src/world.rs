@@ -189,26 +189,28 @@ impl World {
     /// Runs for a while of simulated time.
     pub(super) fn run_for(&mut self, time: Duration) {
         let until = self.now + time;
-        while self.next_at().is_some_and(|at| at <= until) {
-            self.step();
-        }
+        self.run_until(until, |_| false);
         self.now = until;
     }
 
     /// Runs until something is the case, at most until `until`; false when it never is.
     pub(super) fn run_until(&mut self, until: Duration, is_so: impl Fn(&World) -> bool) -> bool {
         while !is_so(self) {
-            if self.next_at().is_none_or(|at| at > until) {
-                return false;
+            match self.next() {
+                Some((at, tick)) if at <= until => self.step(at, tick),
+                _ => return false,
             }
-            self.step();
         }
         true
     }
 
-    fn next_at(&self) -> Option<Duration> {
+    /// When the next thing happens, and to whom if it is a tick: those come before the jobs of their time.
+    fn next(&self) -> Option<(Duration, Option<u16>)> {
         let job = self.queue.peek().map(|job| job.0.at);
-        [job, self.next_tick().map(|(at, _)| at)].into_iter().flatten().min()
+        match self.next_tick() {
+            Some((at, seat)) if job.is_none_or(|job| at <= job) => Some((at, Some(seat))),
+            _ => job.map(|at| (at, None)),
+        }
     }
 
     fn next_tick(&self) -> Option<(Duration, u16)> {
@@ -216,9 +218,8 @@ impl World {
         self.members.iter().filter_map(due).min()
     }
 
-    /// One thing happens, or nothing when there is none.
-    fn step(&mut self) {
-        let Some(at) = self.next_at() else { return };
+    /// One thing happens: this tick, or the next job.
+    fn step(&mut self, at: Duration, tick: Option<u16>) {
         if at.as_secs() > self.now.as_secs() {
             self.steps_this_second = 0;
         }
@@ -226,13 +227,13 @@ impl World {
         assert!(self.steps_this_second < STEPS_PER_SECOND_MAX, "busy loop at {at:?}");
         self.now = at;
         self.tally.steps += 1;
-        match self.next_tick() {
-            Some((tick_at, seat)) if tick_at == at => {
+        match tick {
+            Some(seat) => {
                 self.tell(seat, Event::Tick);
                 let next = self.members[usize::from(seat)].deadline;
                 assert!(next.is_none_or(|at| at > self.now), "seat {seat} leaves a deadline in the past");
             }
-            _ => {
+            None => {
                 let Reverse(job) = self.queue.pop().expect("whatever is not a tick is a job");
                 self.perform_job(job);
             }

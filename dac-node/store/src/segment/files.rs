@@ -102,7 +102,12 @@ impl SegmentFiles {
         let offset = extent.offset + slot.offset;
         let name = || file_name(kind, extent.hour, extent.segment);
         let file = self.file(kind, extent.hour, extent.segment)?;
-        buffer.resize(HEADER_BYTES + slot.name.payload_bytes as usize, 0);
+        let bytes = HEADER_BYTES + slot.name.payload_bytes as usize;
+        if buffer.len() < bytes {
+            // Zero as the system gives it. To grow what is there writes every zero, and byte by byte when unoptimised.
+            *buffer = vec![0; bytes];
+        }
+        let buffer = &mut buffer[..bytes];
         match file.read(offset, buffer) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(record::corrupt(name(), offset, "the file ends before the record does"));
