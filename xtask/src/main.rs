@@ -92,9 +92,9 @@ enum Bench {
     },
 }
 
-/// Seeds of the simulator in the gate: 4 to 5 minutes on two cores.
+/// Seeds of the simulator in the gate: 3 to 5 minutes on two cores.
 const SIM_SEEDS: &str = "10000";
-/// Seeds of the simulator in a nightly run: about 7 hours on two cores.
+/// Seeds of the simulator in a nightly run: 5 to 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
 
 /// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
