@@ -8,7 +8,7 @@
 //! member signed or refused. Files: `message.rs` (what members say to each other),
 //! `submit.rs` (the coordinator), `open.rs` (admission), `exchange.rs` (pieces),
 //! `verify.rs` (decode to signature), `certify.rs` (votes, refusals, certificates), `plan.rs` (who sends what to whom), `term.rs`
-//! (when exchanges may begin).
+//! (when exchanges may begin), `batches.rs` (what is in hand, and of what something may be due).
 //!
 //! Bounds: exchanges in flight and their bytes, opens per submission, pieces parked during admission (by the senders'
 //! credits), candidates per seat, settled batches remembered, certificates

@@ -5,9 +5,9 @@
 //! the link is cut. Packets of one link keep their order. What waits is bounded by rate times [`BUFFER`] and delay.
 //!
 //! Devices are like cards that cut TCP into packets themselves: what a member sends in one go passes in one piece of up to
-//! 64 KiB, counted as the packets it would be ([`wire_bytes`]). Else kernel and emulator, which share the members'
-//! processors, would take more of their time than the members' own network code. While any link loses packets, they
-//! pass one by one and are lost one by one.
+//! 64 KiB, counted as the packets it would be ([`wire_bytes`]). Packet by packet, kernel and emulator take about as much
+//! processor time as the members' own network code, from the same processors. While any link loses packets, they pass one
+//! by one and are lost one by one.
 //!
 //! Two threads for each member: one reads its device and decides when a packet arrives, one writes at that time. The
 //! kernel's timers are good for about 0.1 ms.
