@@ -97,6 +97,9 @@ const SIM_SEEDS: &str = "10000";
 /// Seeds of the simulator in a nightly run: 5 to 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
 
+/// What runs the seeds: tests of the executable `seeds` whose names begin like this.
+const SEEDS: &str = "no_seed_breaks_a_promise";
+
 /// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
 const FUZZ_INPUTS: &str = "20000";
 
@@ -126,19 +129,21 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     // has time for the members as they are shipped, and for the hooks apart.
     let planted = ["--workspace", "--locked", "--features", "e2e-sim/planted-faults"];
     let build = linted(&[&["build", "--all-targets"], &planted[..]].concat());
-    std::thread::scope(|scope| {
-        let contracts = scope.spawn(|| contracts_apart(nightly));
-        step("build with lints and documentation", build)?;
-        contracts.join().expect("contracts report, they do not panic")
-    })?;
+    // Its compiler and the longest of its tests have one thread.
+    let mut contracts = Command::new(std::env::current_exe()?);
+    contracts.arg("contracts").args(nightly.then_some("--nightly"));
+    beside("contracts", contracts, || step("build with lints and documentation", build))?;
     let planted = [&["test"], &planted[..]].concat();
-    let mut tests = linted(if nightly { &planted[..3] } else { &planted });
-    tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
+    let which = if nightly { &planted[..3] } else { &planted };
+    // The tests of real committees wait, for lines, disks and clocks; seeds only compute, on a clock of their own.
+    let mut seeds = idly(&linted(&[which, &["--test", "seeds"]].concat()));
+    seeds.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
+    let mut tests = linted(&[which, &["--", "--skip", SEEDS]].concat());
     tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
     if nightly {
         tests.env("NIGHTLY", "1");
     }
-    step("tests", tests)?;
+    beside("seeds of the simulator", seeds, || step("tests", tests))?;
     if nightly {
         step("planted faults", linted(&[&planted[..], &["--test", "planted"]].concat()))?;
         sanitize()?;
@@ -211,20 +216,31 @@ fn vectors() -> anyhow::Result<()> {
     step("vectors", rewrite)
 }
 
-/// The Solidity beside the build, in a process of its own, and what it said when it is done. Its compiler and the longest of its
-/// tests have one thread.
-fn contracts_apart(nightly: bool) -> anyhow::Result<()> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("contracts");
-    if nightly {
-        command.arg("--nightly");
-    }
-    eprintln!("\n== contracts: {command:?}, beside the build; its words come when it is done");
-    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
-    eprintln!("\n== contracts\n{}", String::from_utf8_lossy(&output.stderr));
+/// Runs a command while something else is done, and shows what it said when both are done.
+fn beside(name: &str, mut command: Command, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    eprintln!("\n== {name}: {command:?}, beside what follows; its words come when it is done");
+    let (worked, output) = std::thread::scope(|scope| {
+        let output = scope.spawn(|| command.output());
+        let worked = work();
+        if let Err(error) = &worked {
+            eprintln!("\n{error:#}; waiting for {name}");
+        }
+        (worked, output.join().expect("waiting does not panic"))
+    });
+    let output = output.with_context(|| format!("{name}: cannot start {command:?}"))?;
+    eprintln!("\n== {name}\n{}", String::from_utf8_lossy(&output.stderr));
     println!("{}", String::from_utf8_lossy(&output.stdout));
-    ensure!(output.status.success(), "contracts failed: {command:?} ({})", output.status);
+    worked?;
+    ensure!(output.status.success(), "{name} failed: {command:?} ({})", output.status);
     Ok(())
+}
+
+/// The command, given only the processor time that nobody else wants.
+fn idly(command: &Command) -> Command {
+    let mut idle = Command::new("nice");
+    idle.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    idle.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    idle
 }
 
 /// Cargo with `rustc.sh` for our packages: what makes the tests finds the lints of code and documentation, too, and any is
