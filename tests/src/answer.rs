@@ -1,8 +1,10 @@
 //! Responses, and what a test wants of them.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
 
-use attest::{BatchId, Certificate, CheckedCertificate, CommitteeFile};
+use attest::{BatchId, Certificate, CheckedCertificate, Committee, CommitteeFile};
 use bytes::Bytes;
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
@@ -119,12 +121,25 @@ impl Answer {
 /// Checks a certificate like a party that never spoke to a member.
 #[track_caller]
 fn verify_offline(committee: &Path, scale: &[u8]) -> CheckedCertificate {
-    let file = std::fs::read_to_string(committee).expect("the committee file is on disk");
-    let committee = CommitteeFile::from_json(&file).and_then(|file| file.check());
-    let committee = committee.expect("the committee file is right");
+    let committee = checked(std::fs::read_to_string(committee).expect("the committee file is on disk"));
     let certificate =
         Certificate::decode_strict(scale).and_then(|certificate| certificate.verify(&committee));
     certificate.unwrap_or_else(|error| panic!("certificate: {error}"))
+}
+
+/// The committee of a file's text. It has a pairing for each member, and tests verify many certificates of one committee.
+#[track_caller]
+fn checked(text: String) -> Arc<Committee> {
+    static CHECKED: LazyLock<Mutex<HashMap<String, Arc<Committee>>>> = LazyLock::new(Mutex::default);
+    let mut checked = CHECKED.lock().expect("nobody panics while holding it");
+    if let Some(committee) = checked.get(&text) {
+        return committee.clone();
+    }
+    let committee = CommitteeFile::from_json(&text).and_then(|file| file.check());
+    // Let go of before a test may panic.
+    let committee = committee.map(|committee| checked.entry(text).or_insert(Arc::new(committee)).clone());
+    drop(checked);
+    committee.expect("the committee file is right")
 }
 
 /// The value of a Prometheus sample with all these labels; 0 when there is none.

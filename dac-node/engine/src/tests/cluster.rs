@@ -230,7 +230,7 @@ impl Cluster {
     /// Runs for a while of simulated time.
     pub(super) fn run_for(&mut self, time: Duration) {
         let until = self.now + time;
-        while self.next_at().is_some_and(|at| at <= until) {
+        while self.next().is_some_and(|(at, _)| at <= until) {
             self.step();
         }
         self.now = until;
@@ -283,31 +283,32 @@ impl Cluster {
 
     // How it runs.
 
-    fn next_at(&self) -> Option<Duration> {
+    /// When the next thing happens, and to whom if it is a tick: those come before the jobs of their time.
+    fn next(&self) -> Option<(Duration, Option<u16>)> {
         let job = self.queue.peek().map(|job| job.0.at);
-        [job, self.next_tick().map(|(at, _)| at)].into_iter().flatten().min()
+        match self.next_tick() {
+            Some((at, seat)) if job.is_none_or(|job| at <= job) => Some((at, Some(seat))),
+            _ => job.map(|at| (at, None)),
+        }
     }
 
     fn next_tick(&self) -> Option<(Duration, u16)> {
-        let deadline = |member: &Member| {
-            let at = member.engine.as_ref()?.next_deadline()?;
-            Some((at.max(self.now), member.config.seat))
-        };
-        self.members.iter().filter_map(deadline).min()
+        let due = |member: &Member| Some((member.deadline?.max(self.now), member.config.seat));
+        self.members.iter().filter_map(due).min()
     }
 
     /// One thing happens; false when there is nothing.
     pub(super) fn step(&mut self) -> bool {
-        let Some(at) = self.next_at() else { return false };
+        let Some((at, tick)) = self.next() else { return false };
         if at.as_secs() > self.now.as_secs() {
             self.steps_this_second = 0;
         }
         self.steps_this_second += 1;
         assert!(self.steps_this_second < STEPS_PER_SECOND_MAX, "busy loop at {at:?}: {}", self.last_lines());
         self.now = at;
-        match self.next_tick() {
-            Some((tick_at, seat)) if tick_at == at => self.tick(seat),
-            _ => {
+        match tick {
+            Some(seat) => self.tick(seat),
+            None => {
                 let Reverse(job) = self.queue.pop().expect("whatever is not a tick is a job");
                 self.perform_job(job);
             }
@@ -318,7 +319,7 @@ impl Cluster {
 
     fn tick(&mut self, seat: u16) {
         self.tell(seat, Event::Tick);
-        let next = self.members[usize::from(seat)].engine.as_ref().and_then(|engine| engine.next_deadline());
+        let next = self.members[usize::from(seat)].deadline;
         assert!(
             next.is_none_or(|at| at > self.now),
             "seat {seat} leaves a deadline in the past: {}",
@@ -357,6 +358,7 @@ impl Cluster {
         member.note_event(&event);
         let mut effects = Vec::new();
         engine.on(event, now, &mut effects);
+        member.deadline = engine.next_deadline();
         member.engine = Some(engine);
         self.note(line);
         for effect in effects {

@@ -1,10 +1,10 @@
 //! One member of a simulated committee: its engine, its disk, and the work its effects ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use attest::{Certificate, Committee, DataRoot, SeatIndex};
+use attest::{Certificate, CheckedCertificate, Committee, CommitteeHash, DataRoot, Domain, SeatIndex};
 use bytes::Bytes;
 use dac_node_coding::{Coder, Layout, Piece, PieceRoots, decode_stripe, encode_and_root};
 use fpga_hash::Hasher;
@@ -24,6 +24,8 @@ pub(super) struct Member {
     pub(super) config: EngineConfig,
     /// `None` while down, and for a puppet.
     pub(super) engine: Option<Engine>,
+    /// When the engine wants to hear of time, as of its last event.
+    pub(super) deadline: Option<Duration>,
     /// Reachable, without an engine: the test speaks for it.
     pub(super) puppet: bool,
     /// Grows with every crash: what was asked for in an earlier life is never answered.
@@ -50,6 +52,7 @@ impl Member {
     pub(super) fn new(config: EngineConfig) -> Member {
         Member {
             engine: Some(Engine::new(config.clone())),
+            deadline: None,
             config,
             puppet: false,
             life: 0,
@@ -74,7 +77,7 @@ impl Member {
 
     /// Loses everything but what is durable.
     pub(super) fn crash(&mut self) {
-        self.engine = None;
+        (self.engine, self.deadline) = (None, None);
         self.life += 1;
         self.disk.crash();
         self.gossip_seen.clear();
@@ -177,12 +180,28 @@ pub(super) fn compute(effect: Effect, seat: u16, committee: &Committee) -> Event
             aggregation: Box::new(attest::aggregate(committee, &statement, attestations)),
         },
         Effect::CheckCertificate { from, gossip, bytes } => {
-            let result =
-                Certificate::decode_strict(&bytes).and_then(|certificate| certificate.verify(committee));
+            let result = checked_certificate(&bytes, committee);
             Event::CertificateChecked { from, gossip, result: result.map(Box::new) }
         }
         other => unreachable!("not a computation: {other:?}"),
     }
+}
+
+/// A certificate as a member checks it. Every member checks the same bytes: the pairing is made once.
+pub(super) fn checked_certificate(
+    bytes: &[u8],
+    committee: &Committee,
+) -> Result<CheckedCertificate, attest::Error> {
+    type Name = (Domain, CommitteeHash, Vec<u8>);
+    type Checked = HashMap<Name, Result<CheckedCertificate, attest::Error>>;
+    static CHECKED: LazyLock<Mutex<Checked>> = LazyLock::new(Mutex::default);
+    let name = (*committee.domain(), committee.hash(), bytes.to_vec());
+    let known = CHECKED.lock().unwrap().get(&name).cloned();
+    known.unwrap_or_else(|| {
+        let result = Certificate::decode_strict(bytes).and_then(|certificate| certificate.verify(committee));
+        CHECKED.lock().unwrap().insert(name, result.clone());
+        result
+    })
 }
 
 /// Every member's shard, piece by piece.
