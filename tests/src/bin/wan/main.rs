@@ -80,6 +80,8 @@ struct Row {
     hashing_p50_ms: f64,
     /// Processor time of the whole machine while one batch was certified: members, emulator, kernel, client; mean.
     processors_busy_ms: f64,
+    /// Signatures in a certificate; mean.
+    signers_mean: f64,
     /// Bytes between members, for each byte of a batch: sent by the coordinator, and received at most by a member.
     coordinator_sent_ratio: f64,
     member_received_ratio_max: f64,
@@ -174,7 +176,7 @@ async fn disperse(
     links.set_rate(cli.rate * 1e6);
     let (rollup, clock) = (members.rollup(), SystemClock::new());
     let (mut times, mut quorum, mut busy) = (Vec::new(), Vec::new(), Duration::ZERO);
-    let mut hashing = Vec::new();
+    let (mut hashing, mut signers) = (Vec::new(), 0);
     let (mut stages, mut member_stages) = (Stages::new(), Stages::new());
     let mut before = traffic(&members).await?;
     // The first ones are not measured: connections, caches and threads get warm.
@@ -200,14 +202,17 @@ async fn disperse(
         }
         settled(&members, number + 1).await;
         if number >= warm {
-            let path = format!("/v1/batches/{}/status", answer.certified(members.committee()).batch_id);
+            let certified = answer.certified(members.committee());
+            signers += certified.certificate.signers().len();
+            let path = format!("/v1/batches/{}/status", certified.batch_id);
             for seat in 1..members.len() {
                 add_stages(&mut member_stages, &rollup.try_get(members.api(seat), &path).await?.json());
             }
         }
     }
     let after = traffic(&members).await?;
-    let total = (cli.batches as f64) * bytes as f64;
+    let batches = cli.batches as f64;
+    let total = batches * bytes as f64;
     let received = before.iter().zip(&after).skip(1).map(|(before, after)| (after.1 - before.1) / total);
     times.sort_by(f64::total_cmp);
     Ok(Row {
@@ -220,7 +225,8 @@ async fn disperse(
         member_stages_p50_ms: medians(member_stages),
         quorum_p50_ms: median(quorum),
         hashing_p50_ms: median(hashing),
-        processors_busy_ms: busy.as_secs_f64() * 1e3 / cli.batches as f64,
+        processors_busy_ms: busy.as_secs_f64() * 1e3 / batches,
+        signers_mean: signers as f64 / batches,
         coordinator_sent_ratio: (after[0].0 - before[0].0) / total,
         member_received_ratio_max: received.fold(0.0, f64::max),
     })
@@ -332,10 +338,12 @@ fn print(report: &Report, out: &Path) {
         report.batches,
         report.batch_bytes
     );
-    println!("dispersal         p50 ms   p90 ms   p99 ms   longest  sent  received  processors busy, ms");
+    println!(
+        "dispersal         p50 ms   p90 ms   p99 ms   longest  sent  received  signers  processors busy, ms"
+    );
     for row in &report.rows {
         println!(
-            "{:16} {:7.1}  {:7.1}  {:7.1}  {:7.1}  {:4.2}  {:4.2}      {:.0}",
+            "{:16} {:7.1}  {:7.1}  {:7.1}  {:7.1}  {:4.2}  {:4.2}      {:3.1}      {:.0}",
             row.dispersal,
             row.p50_ms,
             row.p90_ms,
@@ -343,6 +351,7 @@ fn print(report: &Report, out: &Path) {
             row.max_ms,
             row.coordinator_sent_ratio,
             row.member_received_ratio_max,
+            row.signers_mean,
             row.processors_busy_ms
         );
     }
