@@ -92,7 +92,7 @@ enum Bench {
     },
 }
 
-/// Seeds of the simulator in the gate: 3 to 5 minutes on two cores.
+/// Seeds of the simulator in the gate: 5 to 7 minutes of one core, most of them in what the other tests leave.
 const SIM_SEEDS: &str = "10000";
 /// Seeds of the simulator in a nightly run: 5 to 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
