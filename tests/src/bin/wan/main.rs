@@ -276,12 +276,12 @@ fn rank(times: &[f64], percent: usize) -> f64 {
     times.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// Waits until every member has signed all batches, so that the next one starts on a quiet machine.
+/// Waits until every member has all certificates, so that the next batch, and what is measured before it, find a quiet machine.
 async fn settled(members: &Members, batches: u64) {
     for seat in 0..members.len() {
-        until("every member signed", || async {
+        until("every member has the certificate", || async {
             let text = members.metrics(seat).await.ok()?.text();
-            let labels = [("seat", &*seat.to_string()), ("stage", "signed")];
+            let labels = [("seat", &*seat.to_string()), ("stage", "certified")];
             (metric(&text, "dac_stage_batches_total", &labels) >= batches as f64).then_some(())
         })
         .await;
