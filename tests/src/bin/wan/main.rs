@@ -276,13 +276,14 @@ fn rank(times: &[f64], percent: usize) -> f64 {
     times.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// Waits until every member has all certificates, so that the next batch, and what is measured before it, find a quiet machine.
+/// Waits until every member has signed all batches and has their certificates: the next batch, and what is measured before
+/// it, find a quiet machine.
 async fn settled(members: &Members, batches: u64) {
     for seat in 0..members.len() {
-        until("every member has the certificate", || async {
-            let text = members.metrics(seat).await.ok()?.text();
-            let labels = [("seat", &*seat.to_string()), ("stage", "certified")];
-            (metric(&text, "dac_stage_batches_total", &labels) >= batches as f64).then_some(())
+        until("every member signed, and has the certificate", || async {
+            let (text, seat) = (members.metrics(seat).await.ok()?.text(), seat.to_string());
+            let done = |stage| metric(&text, "dac_stage_batches_total", &[("seat", &seat), ("stage", stage)]);
+            (done("signed").min(done("certified")) >= batches as f64).then_some(())
         })
         .await;
     }
