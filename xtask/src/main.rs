@@ -97,7 +97,7 @@ const SIM_SEEDS: &str = "10000";
 /// Seeds of the simulator in a nightly run: 5 to 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
 
-/// What runs the seeds: tests of the executable `seeds` whose names begin like this.
+/// In the name of every test that runs seeds, and of no other; all are in the executable `seeds`.
 const SEEDS: &str = "no_seed_breaks_a_promise";
 
 /// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
@@ -268,4 +268,29 @@ fn step(name: &str, mut command: Command) -> anyhow::Result<()> {
         bail!("{name} failed: {command:?} ({status})");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_beside_fails_the_task_and_so_does_the_work() {
+        let run = |program: &str, work: anyhow::Result<()>| beside(program, Command::new(program), || work);
+        assert!(run("true", Ok(())).is_ok());
+        let failed = run("false", Ok(())).expect_err("the command failed").to_string();
+        assert!(failed.contains("false failed"), "{failed}");
+        let failed = run("true", Err(anyhow::anyhow!("no work"))).expect_err("the work failed").to_string();
+        assert_eq!(failed, "no work");
+        let missing = run("no-such-program", Ok(())).expect_err("there is no such program").to_string();
+        assert!(missing.contains("cannot start"), "{missing}");
+    }
+
+    #[test]
+    fn what_is_idle_has_its_arguments_its_environment_and_the_lowest_priority() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $(nice) $WORD"]).env("WORD", "word");
+        let output = idly(&command).output().expect("sh and nice are there");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "19 word\n");
+    }
 }
