@@ -1,12 +1,15 @@
 //! The threads that hash, code and verify; nothing else does.
 //!
-//! Promise: work starts in the order it was given. Work is bounded by whoever gives it: pieces by their senders'
-//! credits, stripes and batches by the engine's limits. Members of one process share one pool.
+//! Promise: work starts in the order of turns: this node's signatures before all else, then what came first. A batch has
+//! one turn for all it needs, so a later one does not make it wait. Work is bounded by whoever gives it: pieces by their
+//! senders' credits, stripes and batches by the engine's limits. Members of one process share one pool.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
@@ -14,7 +17,39 @@ use tokio::sync::oneshot;
 #[derive(Clone, Debug)]
 pub struct ComputePool {
     pool: Arc<rayon::ThreadPool>,
+    line: Arc<Line>,
     signature_nanos: Arc<AtomicU64>,
+}
+
+/// A place in the line of a pool; what an earlier one gives runs first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn(u64);
+
+impl Turn {
+    /// Before all others: this node's signatures and their aggregation, short, and whoever wants a certificate waits for
+    /// them.
+    pub const FIRST: Turn = Turn(0);
+}
+
+/// Work that has no thread yet. Work of one turn is in the order it was given.
+#[derive(Default)]
+struct Line {
+    jobs: Mutex<BTreeMap<(Turn, u64), Job>>,
+    newest: AtomicU64,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Line {
+    fn next_number(&self) -> u64 {
+        self.newest.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("jobs", &self.jobs.lock().len()).finish_non_exhaustive()
+    }
 }
 
 impl ComputePool {
@@ -26,8 +61,10 @@ impl ComputePool {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))
+            // The hook has said where. Whoever waits for the work gets no answer; others' batches go on.
+            .panic_handler(|_| tracing::error!("work on a compute thread panicked: its batch has no answer"))
             .build()?;
-        Ok(ComputePool { pool: Arc::new(pool), signature_nanos: Arc::default() })
+        Ok(ComputePool { pool: Arc::new(pool), line: Arc::default(), signature_nanos: Arc::default() })
     }
 
     /// Number of threads.
@@ -35,15 +72,28 @@ impl ComputePool {
         self.pool.current_num_threads()
     }
 
-    /// Runs `work` when a thread is free.
-    pub fn spawn(&self, work: impl FnOnce() + Send + 'static) {
-        self.pool.spawn_fifo(work);
+    /// A turn after all that were taken before.
+    pub fn turn(&self) -> Turn {
+        Turn(self.line.next_number())
+    }
+
+    /// Runs `work` when a thread is free and no earlier turn has work.
+    pub fn spawn(&self, turn: Turn, work: impl FnOnce() + Send + 'static) {
+        self.line.jobs.lock().insert((turn, self.line.next_number()), Box::new(work));
+        let line = self.line.clone();
+        // As many threads come as there are jobs, each for the first in line.
+        self.pool.spawn_fifo(move || {
+            let first = line.jobs.lock().pop_first();
+            if let Some((_, job)) = first {
+                job();
+            }
+        });
     }
 
     /// Runs work on signatures, which is counted apart from hashing and coding.
-    pub fn spawn_signature(&self, work: impl FnOnce() + Send + 'static) {
+    pub fn spawn_signature(&self, turn: Turn, work: impl FnOnce() + Send + 'static) {
         let nanos = self.signature_nanos.clone();
-        self.pool.spawn_fifo(move || {
+        self.spawn(turn, move || {
             let before = thread_cpu_time();
             work();
             let spent = thread_cpu_time().saturating_sub(before);
@@ -51,10 +101,19 @@ impl ComputePool {
         });
     }
 
-    /// Runs `work` and hands its result back; `None` when it panicked.
+    /// Runs `work` in a turn of its own and hands its result back; `None` when it panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.run_in(self.turn(), work).await
+    }
+
+    /// Like [`ComputePool::run`], in a turn that was taken before.
+    pub async fn run_in<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
-        self.pool.spawn_fifo(move || {
+        self.spawn(turn, move || {
             // Nobody waits any more: the result is not needed.
             let _unwanted = sender.send(work());
         });
@@ -72,4 +131,39 @@ impl ComputePool {
 fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn signatures_come_first_and_an_earlier_turn_before_a_later_one() {
+        let pool = ComputePool::new(1).unwrap();
+        let (open, gate) = mpsc::sync_channel::<()>(1);
+        pool.spawn(pool.turn(), move || gate.recv().unwrap());
+        let (earlier, later) = (pool.turn(), pool.turn());
+        let (sender, order) = mpsc::sync_channel(5);
+        let say = |what: &'static str| {
+            let sender = sender.clone();
+            move || sender.send(what).unwrap()
+        };
+        pool.spawn(later, say("third"));
+        pool.spawn(earlier, say("first"));
+        pool.spawn(later, say("fourth"));
+        pool.spawn(earlier, say("second"));
+        pool.spawn_signature(Turn::FIRST, say("signature"));
+        open.send(()).unwrap();
+        let seen: Vec<_> = order.iter().take(5).collect();
+        assert_eq!(seen, ["signature", "first", "second", "third", "fourth"]);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_answers_nothing_and_the_next_runs() {
+        let pool = ComputePool::new(1).unwrap();
+        assert_eq!(pool.run(|| panic!("planted")).await, None::<()>);
+        assert_eq!(pool.run(|| 7).await, Some(7));
+    }
 }

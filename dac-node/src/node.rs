@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::compute::ComputePool;
+use crate::compute::{ComputePool, Turn};
 use crate::config::HealConfig;
 use crate::hash_engine::HashEngine;
 use crate::metrics::Meter;
@@ -165,11 +165,18 @@ pub struct Node {
     task: JoinHandle<Result<(), NodeError>>,
 }
 
-/// Bytes of one batch on this node's streams.
-#[derive(Debug, Default)]
-struct Traffic {
+/// What one batch takes of this node: its turn at the compute threads, its bytes on the streams.
+#[derive(Debug)]
+struct Usage {
+    turn: Turn,
     sent: AtomicU64,
     received: AtomicU64,
+}
+
+impl Usage {
+    fn new(turn: Turn) -> Arc<Usage> {
+        Arc::new(Usage { turn, sent: AtomicU64::new(0), received: AtomicU64::new(0) })
+    }
 }
 
 impl Node {
@@ -211,8 +218,8 @@ impl Node {
             tickets: HashMap::new(),
             next_ticket: 0,
             connected: SeatSet::from_iter([seat]),
-            traffic: HashMap::new(),
-            traffic_order: Default::default(),
+            usage: HashMap::new(),
+            usage_order: Default::default(),
             faults: HashMap::new(),
             calendar,
             stage_times: HashMap::new(),

@@ -8,7 +8,7 @@ use attest::BatchId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::Traffic;
+use super::Usage;
 use crate::service::{BatchStatus, Stage};
 
 /// Batches remembered; older ones are answered from the store.
@@ -29,28 +29,28 @@ struct Entries {
 #[derive(Debug)]
 struct Entry {
     status: watch::Sender<BatchStatus>,
-    traffic: Arc<Traffic>,
+    usage: Arc<Usage>,
 }
 
 impl Entry {
     /// The status with the bytes as they are now: a piece may still come after the certificate.
-    fn with_traffic(&self, mut status: BatchStatus) -> BatchStatus {
-        status.sent_bytes = self.traffic.sent.load(Ordering::Relaxed);
-        status.received_bytes = self.traffic.received.load(Ordering::Relaxed);
+    fn with_usage(&self, mut status: BatchStatus) -> BatchStatus {
+        status.sent_bytes = self.usage.sent.load(Ordering::Relaxed);
+        status.received_bytes = self.usage.received.load(Ordering::Relaxed);
         status
     }
 }
 
 impl Board {
     /// Posts a status and wakes who waits for it.
-    pub(super) fn post(&self, status: BatchStatus, traffic: Arc<Traffic>) {
+    pub(super) fn post(&self, status: BatchStatus, usage: Arc<Usage>) {
         let mut entries = self.entries.lock();
         let batch_id = status.batch_id;
         if let Some(entry) = entries.statuses.get(&batch_id) {
             entry.status.send_replace(status);
             return;
         }
-        entries.statuses.insert(batch_id, Entry { status: watch::channel(status).0, traffic });
+        entries.statuses.insert(batch_id, Entry { status: watch::channel(status).0, usage });
         entries.order.push_back(batch_id);
         if entries.order.len() > STATUSES_MAX
             && let Some(oldest) = entries.order.pop_front()
@@ -65,7 +65,7 @@ impl Board {
             .lock()
             .statuses
             .get(batch_id)
-            .map(|entry| entry.with_traffic(entry.status.borrow().clone()))
+            .map(|entry| entry.with_usage(entry.status.borrow().clone()))
     }
 
     /// Waits for an end: certified, below quorum, or (on a member that does not coordinate) refused.
@@ -84,7 +84,7 @@ impl Board {
                 .lock()
                 .statuses
                 .get(batch_id)
-                .map_or(status.clone(), |entry| entry.with_traffic(status)),
+                .map_or(status.clone(), |entry| entry.with_usage(status)),
         )
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use dac_node_coding::PieceRoots;
 use futures::StreamExt;
 
-use super::{Shared, Traffic};
+use super::{Shared, Usage};
 use crate::net::Class;
 use dac_node_engine::Plan;
 use dac_node_engine::message::{Message, OpenId};
@@ -32,19 +32,20 @@ pub(super) async fn disperse(
     plan: Plan,
     batch: Bytes,
     piece_roots: Arc<PieceRoots>,
-    traffic: Arc<Traffic>,
+    usage: Arc<Usage>,
 ) {
     let stripes = piece_roots.layout().stripes();
+    let turn = usage.turn;
     let encoded = futures::stream::iter(0..stripes).map(|stripe| {
         let (worker, plan, batch, roots) = (shared.clone(), plan.clone(), batch.clone(), piece_roots.clone());
-        shared.compute.run(move || encode(&worker, open_id, &plan, &batch, &roots, stripe))
+        shared.compute.run_in(turn, move || encode(&worker, open_id, &plan, &batch, &roots, stripe))
     });
     let mut encoded = encoded.buffered(STRIPES_AHEAD);
     let mut patience: HashMap<u16, Duration> = HashMap::new();
     while let Some(sends) = encoded.next().await {
         for (seat, frame) in sends.unwrap_or_default() {
             let left = patience.entry(seat).or_insert(PATIENCE);
-            send(&shared, seat, frame, left, &traffic).await;
+            send(&shared, seat, frame, left, &usage).await;
         }
     }
 }
@@ -69,7 +70,7 @@ fn encode(
         .collect()
 }
 
-async fn send(shared: &Shared, seat: u16, frame: Bytes, patience: &mut Duration, traffic: &Traffic) {
+async fn send(shared: &Shared, seat: u16, frame: Bytes, patience: &mut Duration, usage: &Usage) {
     let Some(queue) = shared.network.queue(seat) else { return };
     let bytes = frame.len() as u64;
     let before = tokio::time::Instant::now();
@@ -81,6 +82,6 @@ async fn send(shared: &Shared, seat: u16, frame: Bytes, patience: &mut Duration,
     };
     *patience = patience.saturating_sub(before.elapsed());
     if queued {
-        traffic.sent.fetch_add(bytes, Ordering::Relaxed);
+        usage.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -11,7 +11,8 @@ use fpga_hash::Hasher;
 use parity_scale_codec::Encode;
 
 use super::stored::check_shard;
-use super::{Completion, Worker, disperse, refusal_of};
+use super::{Completion, Usage, Worker, disperse, refusal_of};
+use crate::compute::Turn;
 use crate::metrics::Step;
 use crate::net::Class;
 use dac_node_engine::message::{Message, OpenId};
@@ -42,7 +43,7 @@ impl Worker {
             }
             Effect::Decode { open_id, layout, stripe, pieces } => {
                 let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
-                self.compute(move || {
+                self.compute(open_id, move || {
                     let decode =
                         |hasher: &dyn Hasher| decode_stripe(&coder, &layout, stripe, &pieces, hasher);
                     let result = shared.hash.judge(decode);
@@ -53,7 +54,7 @@ impl Worker {
             }
             Effect::Finish { open_id, assembler, data_hash, shards_root } => {
                 let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
-                self.compute(move || {
+                self.compute(open_id, move || {
                     let result = assembler
                         .finish_announced(data_hash, shards_root, &*shared.hasher)
                         .and_then(|decoded| shared.hash.vouch(&coder, decoded));
@@ -68,7 +69,7 @@ impl Worker {
             Effect::CheckCertificate { from, gossip, bytes } => {
                 let (committee, completions) =
                     (self.shared.engine.committee.clone(), self.completions.clone());
-                self.shared.compute.spawn_signature(move || {
+                self.shared.compute.spawn_signature(self.shared.compute.turn(), move || {
                     let result =
                         Certificate::decode_strict(&bytes).and_then(|c| c.verify(&committee)).map(Box::new);
                     complete(&completions, Event::CertificateChecked { from, gossip, result });
@@ -85,8 +86,8 @@ impl Worker {
                 super::serve::question(self.shared.clone(), to, request, question, credit);
             }
             Effect::ServeWant { to, batch_id, want, credit } => {
-                let traffic = self.traffic(want.open_id);
-                super::serve::want(self.shared.clone(), to, batch_id, want, credit, traffic);
+                let usage = self.usage(want.open_id);
+                super::serve::want(self.shared.clone(), to, batch_id, want, credit, usage);
             }
             Effect::ReadAnswer { from, message } => self.shared.reader.deliver(from, message),
             Effect::Penalise { seat, why } => self.penalise(seat, &why),
@@ -104,12 +105,12 @@ impl Worker {
         // A pulled piece travels in the bulk class like any other piece of an exchange.
         let frame = message.to_frame();
         let open_id = message.open_id(self.shared.engine.committee.domain());
-        let traffic = open_id.map(|open_id| self.traffic(open_id));
+        let usage = open_id.map(|open_id| self.usage(open_id));
         for seat in to {
             let dropped = self.shared.network.send(*seat, class, frame.clone());
-            match (dropped, &traffic) {
-                (Ok(()), Some(traffic)) => {
-                    traffic.sent.fetch_add(frame.len() as u64, Ordering::Relaxed);
+            match (dropped, &usage) {
+                (Ok(()), Some(usage)) => {
+                    usage.sent.fetch_add(frame.len() as u64, Ordering::Relaxed);
                 }
                 (Ok(()), None) => {}
                 (Err(_), _) => {
@@ -119,10 +120,15 @@ impl Worker {
         }
     }
 
-    /// Runs work on the compute pool; its event comes back.
-    fn compute(&self, work: impl FnOnce() -> Event + Send + 'static) {
+    /// Runs work on the compute pool in the batch's turn; its event comes back.
+    fn compute(&mut self, open_id: OpenId, work: impl FnOnce() -> Event + Send + 'static) {
+        let turn = self.usage(open_id).turn;
+        self.compute_in(turn, work);
+    }
+
+    fn compute_in(&self, turn: Turn, work: impl FnOnce() -> Event + Send + 'static) {
         let completions = self.completions.clone();
-        self.shared.compute.spawn(move || complete(&completions, work()));
+        self.shared.compute.spawn(turn, move || complete(&completions, work()));
     }
 
     /// Runs work that waits for the disk; its event comes back.
@@ -136,15 +142,15 @@ impl Worker {
 
     fn encode(&self, submission: SubmissionDigest, layout: Layout, batch: Bytes) {
         let (shared, coder) = (self.shared.clone(), self.shared.coder.clone());
-        self.compute(move || {
+        self.compute_in(self.shared.compute.turn(), move || {
             let piece_roots = encode_and_root(&*shared.hasher, &coder, &layout, &batch);
             Event::Encoded { submission, piece_roots }
         });
     }
 
-    fn root(&self, open_id: OpenId, layout: Layout, batch: Bytes) {
+    fn root(&mut self, open_id: OpenId, layout: Layout, batch: Bytes) {
         let (shared, coder, seat) = (self.shared.clone(), self.shared.coder.clone(), self.shared.engine.seat);
-        self.compute(move || {
+        self.compute(open_id, move || {
             let data_root = fpga_hash::tree::data_root(&*shared.hasher, &batch);
             let mut shard = Vec::with_capacity(layout.shard_bytes());
             for stripe in 0..layout.stripes() {
@@ -156,10 +162,10 @@ impl Worker {
     }
 
     fn disperse(&mut self, open_id: OpenId, plan: Plan, batch: Bytes, piece_roots: PieceRoots) {
-        let (shared, traffic) = (self.shared.clone(), self.traffic(open_id));
+        let (shared, usage) = (self.shared.clone(), self.usage(open_id));
         let completions = self.completions.clone();
         tokio::spawn(async move {
-            disperse::disperse(shared, open_id, plan, batch, Arc::new(piece_roots), traffic).await;
+            disperse::disperse(shared, open_id, plan, batch, Arc::new(piece_roots), usage).await;
             let _stopped = completions.send(Completion::Event(Event::Dispersed { open_id })).await;
         });
     }
@@ -179,7 +185,7 @@ impl Worker {
     }
 
     fn check_piece(
-        &self,
+        &mut self,
         open_id: OpenId,
         from: u16,
         layout: Layout,
@@ -188,7 +194,7 @@ impl Worker {
         credit: Credit,
     ) {
         let shared = self.shared.clone();
-        self.compute(move || {
+        self.compute(open_id, move || {
             let (stripe, index) = (piece.stripe, piece.index);
             let result = shared.hash.judge(|hasher| piece.clone().check(&layout, &shards_root, hasher));
             drop(credit);
@@ -215,7 +221,7 @@ impl Worker {
     fn sign(&self, open_id: OpenId, statement: Box<Statement>) {
         let (secret, shared, completions) =
             (self.secret.clone(), self.shared.clone(), self.completions.clone());
-        self.shared.compute.spawn_signature(move || {
+        self.shared.compute.spawn_signature(Turn::FIRST, move || {
             let domain = shared.engine.committee.domain();
             let attestation = secret.attest(&statement, domain, SeatIndex(shared.engine.seat));
             let attestation = attestation.expect("the engine asks for checked statements only");
@@ -225,7 +231,7 @@ impl Worker {
 
     fn aggregate(&self, open_id: OpenId, statement: Box<Statement>, attestations: Vec<Attestation>) {
         let (committee, completions) = (self.shared.engine.committee.clone(), self.completions.clone());
-        self.shared.compute.spawn_signature(move || {
+        self.shared.compute.spawn_signature(Turn::FIRST, move || {
             let aggregation = Box::new(attest::aggregate(&committee, &statement, attestations));
             complete(&completions, Event::Aggregated { open_id, aggregation });
         });
@@ -254,11 +260,11 @@ impl Worker {
 
     fn post_status(&mut self, batch_id: &BatchId) {
         let Some(status) = self.engine.status(batch_id) else { return };
-        let traffic = match self.engine.open_id_of(batch_id) {
-            Some(open_id) => self.traffic(open_id),
-            None => Arc::default(),
+        let usage = match self.engine.open_id_of(batch_id) {
+            Some(open_id) => self.usage(open_id),
+            None => Usage::new(self.shared.compute.turn()),
         };
-        self.shared.board.post(status, traffic);
+        self.shared.board.post(status, usage);
     }
 
     fn note(&mut self, note: Note) {

@@ -8,7 +8,7 @@ use dac_node_coding::Piece;
 
 use super::read::stored_piece;
 use super::stored::find_target;
-use super::{Shared, Traffic};
+use super::{Shared, Usage};
 use crate::net::Class;
 use dac_node_engine::message::{IDS_MAX, Message, Question, ROOTS_BYTES_MAX, Read, Reply, Want};
 use dac_node_engine::{Credit, SeatSet};
@@ -38,7 +38,7 @@ pub(super) fn want(
     batch_id: BatchId,
     want: Want,
     credit: Credit,
-    traffic: Arc<Traffic>,
+    usage: Arc<Usage>,
 ) {
     tokio::task::spawn_blocking(move || {
         let pieces = stored_pieces(&shared, &batch_id, want.stripe, &want.held, want.count);
@@ -51,7 +51,7 @@ pub(super) fn want(
             let frame = message.to_frame();
             let bytes = frame.len() as u64;
             if shared.network.send(to, class, frame).is_ok() {
-                traffic.sent.fetch_add(bytes, Ordering::Relaxed);
+                usage.sent.fetch_add(bytes, Ordering::Relaxed);
             }
         }
         drop(credit);

@@ -12,12 +12,12 @@ use dac_node_store::ShardStore;
 use tokio::sync::{mpsc, oneshot};
 
 use super::calendar::Calendar;
-use super::{NodeError, Request, Shared, Traffic};
+use super::{NodeError, Request, Shared, Usage};
 use crate::net::{NetworkEvent, NetworkEvents};
 use crate::service::Refusal;
 
-/// Batches whose traffic is counted.
-const TRAFFIC_MAX: usize = 2048;
+/// Batches that have a turn and whose bytes are counted.
+const USAGES_MAX: usize = 2048;
 /// How often expired batches are looked for.
 const PRUNE_PERIOD: Duration = Duration::from_secs(30);
 /// Faults of a peer that are forgiven ...
@@ -36,8 +36,8 @@ pub(super) struct Worker {
     pub(super) tickets: HashMap<u64, oneshot::Sender<Result<attest::BatchId, Refusal>>>,
     pub(super) next_ticket: u64,
     pub(super) connected: SeatSet,
-    pub(super) traffic: HashMap<OpenId, Arc<Traffic>>,
-    pub(super) traffic_order: std::collections::VecDeque<OpenId>,
+    pub(super) usage: HashMap<OpenId, Arc<Usage>>,
+    pub(super) usage_order: std::collections::VecDeque<OpenId>,
     pub(super) faults: HashMap<u16, (u32, Duration)>,
     pub(super) calendar: Calendar,
     /// When the last stage of a batch ended, for the stage histograms.
@@ -142,7 +142,7 @@ impl Worker {
         match event {
             NetworkEvent::Message { from, message, frame_bytes, credit } => {
                 if let Some(open_id) = message.open_id(self.shared.engine.committee.domain()) {
-                    self.traffic(open_id).received.fetch_add(frame_bytes as u64, Ordering::Relaxed);
+                    self.usage(open_id).received.fetch_add(frame_bytes as u64, Ordering::Relaxed);
                 }
                 self.feed(Event::Message { from, message, credit });
             }
@@ -170,19 +170,21 @@ impl Worker {
         self.shared.meter.members_connected(seats.len());
     }
 
-    /// The byte counters of a batch; the oldest are forgotten beyond [`TRAFFIC_MAX`].
-    pub(super) fn traffic(&mut self, open_id: OpenId) -> Arc<Traffic> {
-        if let Some(traffic) = self.traffic.get(&open_id) {
-            return traffic.clone();
+    /// The turn and the byte counters of a batch; the oldest are forgotten beyond [`USAGES_MAX`].
+    pub(super) fn usage(&mut self, open_id: OpenId) -> Arc<Usage> {
+        if let Some(usage) = self.usage.get(&open_id) {
+            return usage.clone();
         }
-        if self.traffic.len() >= TRAFFIC_MAX
-            && let Some(oldest) = self.traffic_order.pop_front()
+        if self.usage.len() >= USAGES_MAX
+            && let Some(oldest) = self.usage_order.pop_front()
         {
-            self.traffic.remove(&oldest);
+            self.usage.remove(&oldest);
             self.stage_times.remove(&oldest);
         }
-        self.traffic_order.push_back(open_id);
-        self.traffic.entry(open_id).or_default().clone()
+        self.usage_order.push_back(open_id);
+        let usage = Usage::new(self.shared.compute.turn());
+        self.usage.insert(open_id, usage.clone());
+        usage
     }
 
     /// Counts a fault; closes the connection of a member that has too many.
