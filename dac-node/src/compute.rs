@@ -61,8 +61,8 @@ impl ComputePool {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))
-            // The hook has said where. Whoever waits for the work gets no answer; others' batches go on.
-            .panic_handler(|_| tracing::error!("work on a compute thread panicked: its batch has no answer"))
+            // The hook has said where, and whoever waits is told that there is no answer.
+            .panic_handler(|_| tracing::error!("work on a compute thread panicked"))
             .build()?;
         Ok(ComputePool { pool: Arc::new(pool), line: Arc::default(), signature_nanos: Arc::default() })
     }

@@ -1,5 +1,6 @@
 //! Performs effects, one arm each: what is cheap here, the rest elsewhere, with an event for an answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use bytes::Bytes;
 use dac_node_coding::{Layout, Piece, PieceRoots, decode_stripe, encode_and_root};
 use fpga_hash::Hasher;
 use parity_scale_codec::Encode;
+use tokio::sync::mpsc;
 
 use super::stored::check_shard;
-use super::{Completion, Usage, Worker, disperse, refusal_of};
+use super::{Completion, NodeError, Usage, Worker, disperse, refusal_of};
 use crate::compute::Turn;
 use crate::metrics::Step;
 use crate::net::Class;
@@ -67,12 +69,11 @@ impl Worker {
                 self.aggregate(open_id, statement, attestations);
             }
             Effect::CheckCertificate { from, gossip, bytes } => {
-                let (committee, completions) =
-                    (self.shared.engine.committee.clone(), self.completions.clone());
-                self.shared.compute.spawn_signature(self.shared.compute.turn(), move || {
+                let committee = self.shared.engine.committee.clone();
+                self.on_signatures(self.shared.compute.turn(), move || {
                     let result =
                         Certificate::decode_strict(&bytes).and_then(|c| c.verify(&committee)).map(Box::new);
-                    complete(&completions, Event::CertificateChecked { from, gossip, result });
+                    Event::CertificateChecked { from, gossip, result }
                 });
             }
             Effect::StoreCertificate { batch_id, certificate } => {
@@ -127,17 +128,18 @@ impl Worker {
     }
 
     fn compute_in(&self, turn: Turn, work: impl FnOnce() -> Event + Send + 'static) {
-        let completions = self.completions.clone();
-        self.shared.compute.spawn(turn, move || complete(&completions, work()));
+        self.shared.compute.spawn(turn, answering(&self.completions, move || Completion::Event(work())));
+    }
+
+    /// Runs work on signatures; its event comes back.
+    fn on_signatures(&self, turn: Turn, work: impl FnOnce() -> Event + Send + 'static) {
+        let work = answering(&self.completions, move || Completion::Event(work()));
+        self.shared.compute.spawn_signature(turn, work);
     }
 
     /// Runs work that waits for the disk; its event comes back.
     fn blocking(&self, work: impl FnOnce() -> Completion + Send + 'static) {
-        let completions = self.completions.clone();
-        tokio::task::spawn_blocking(move || {
-            // The node stopped: nobody needs the answer.
-            let _stopped = completions.blocking_send(work());
-        });
+        tokio::task::spawn_blocking(answering(&self.completions, work));
     }
 
     fn encode(&self, submission: SubmissionDigest, layout: Layout, batch: Bytes) {
@@ -210,7 +212,7 @@ impl Worker {
         };
         self.blocking(move || match persist() {
             Ok(()) => Completion::Event(Event::Persisted { open_id, result: Ok(()) }),
-            Err(Err(error)) if error.is_fatal() => Completion::Fatal(error.to_string()),
+            Err(Err(error)) if error.is_fatal() => Completion::Fatal(NodeError::Storage(error.to_string())),
             Err(Err(error)) => {
                 Completion::Event(Event::Persisted { open_id, result: Err(refusal_of(&error)) })
             }
@@ -219,21 +221,20 @@ impl Worker {
     }
 
     fn sign(&self, open_id: OpenId, statement: Box<Statement>) {
-        let (secret, shared, completions) =
-            (self.secret.clone(), self.shared.clone(), self.completions.clone());
-        self.shared.compute.spawn_signature(Turn::FIRST, move || {
+        let (secret, shared) = (self.secret.clone(), self.shared.clone());
+        self.on_signatures(Turn::FIRST, move || {
             let domain = shared.engine.committee.domain();
             let attestation = secret.attest(&statement, domain, SeatIndex(shared.engine.seat));
             let attestation = attestation.expect("the engine asks for checked statements only");
-            complete(&completions, Event::Signed { open_id, attestation });
+            Event::Signed { open_id, attestation }
         });
     }
 
     fn aggregate(&self, open_id: OpenId, statement: Box<Statement>, attestations: Vec<Attestation>) {
-        let (committee, completions) = (self.shared.engine.committee.clone(), self.completions.clone());
-        self.shared.compute.spawn_signature(Turn::FIRST, move || {
+        let committee = self.shared.engine.committee.clone();
+        self.on_signatures(Turn::FIRST, move || {
             let aggregation = Box::new(attest::aggregate(&committee, &statement, attestations));
-            complete(&completions, Event::Aggregated { open_id, aggregation });
+            Event::Aggregated { open_id, aggregation }
         });
     }
 
@@ -241,7 +242,7 @@ impl Worker {
         let (store, bytes) = (self.shared.store.clone(), certificate.encode());
         self.blocking(move || match store.put_certificate(batch_id, &bytes) {
             Ok(()) => Completion::Event(Event::CertificateStored { batch_id, result: Ok(()) }),
-            Err(error) if error.is_fatal() => Completion::Fatal(error.to_string()),
+            Err(error) if error.is_fatal() => Completion::Fatal(NodeError::Storage(error.to_string())),
             Err(error) => {
                 Completion::Event(Event::CertificateStored { batch_id, result: Err(refusal_of(&error)) })
             }
@@ -290,8 +291,30 @@ impl Worker {
     }
 }
 
-/// Hands an event to the node's task; from a compute thread, which may wait for it.
-fn complete(completions: &tokio::sync::mpsc::Sender<Completion>, event: Event) {
-    // The node stopped: nobody needs the answer.
-    let _stopped = completions.blocking_send(Completion::Event(event));
+/// The work with its completion handed to the node's task, which it may wait for: not for tasks of tokio. Work that
+/// panics is a bug, and what waits for its answer would wait for ever: the node stops.
+fn answering(
+    completions: &mpsc::Sender<Completion>,
+    work: impl FnOnce() -> Completion + Send + 'static,
+) -> impl FnOnce() + Send + 'static {
+    let completions = completions.clone();
+    move || {
+        let completion = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Completion::Fatal(NodeError::Task("work for a batch panicked".to_owned())));
+        // The node stopped: nobody needs the answer.
+        let _stopped = completions.blocking_send(completion);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_panics_stops_the_node() {
+        let (completions, mut receiver) = mpsc::channel(1);
+        answering(&completions, || panic!("planted"))();
+        let completion = receiver.blocking_recv();
+        assert!(matches!(completion, Some(Completion::Fatal(NodeError::Task(_)))), "{completion:?}");
+    }
 }

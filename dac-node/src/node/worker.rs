@@ -52,8 +52,8 @@ pub(super) struct Worker {
 )]
 pub(super) enum Completion {
     Event(Event),
-    /// The store is poisoned.
-    Fatal(String),
+    /// The store is poisoned, or work panicked.
+    Fatal(NodeError),
 }
 
 impl Worker {
@@ -91,7 +91,7 @@ impl Worker {
                 }
                 Some(completion) = completions.recv() => match completion {
                     Completion::Event(event) => self.feed(event),
-                    Completion::Fatal(error) => return Err(NodeError::Storage(error)),
+                    Completion::Fatal(error) => return Err(error),
                 },
                 Ok(()) = connected.changed() => self.sync_connected(*connected.borrow_and_update()),
                 Some(request) = requests.recv() => self.on_request(request),

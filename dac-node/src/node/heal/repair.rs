@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::super::read::{Target, gather, own_piece, stripe_data};
 use super::super::stored::find_target;
-use super::super::{Completion, Shared};
+use super::super::{Completion, NodeError, Shared};
 use super::ask::{ask, peers};
 use super::ledger::{Due, Need, key_of};
 use super::{blocking, scrub};
@@ -89,7 +89,7 @@ async fn attempt(shared: &Arc<Shared>, due: Due, fatal: &mpsc::Sender<Completion
         Ok(None) => shared.heal.ledger.lock().not_needed(&key),
         Err(RepairError::Store(error)) if error.is_fatal() => {
             // The node stopped already: it says so itself.
-            let _stopped = fatal.send(Completion::Fatal(error.to_string())).await;
+            let _stopped = fatal.send(Completion::Fatal(NodeError::Storage(error.to_string()))).await;
         }
         Err(error) => {
             tracing::warn!(batch = %due.batch_id, need = ?due.need, %error, "repair failed, tried again later");
