@@ -15,6 +15,7 @@ pub mod config;
 pub mod custody;
 pub mod devnet;
 pub mod hash_engine;
+pub mod kernel;
 pub mod keystore;
 pub mod member;
 pub mod metrics;

@@ -108,4 +108,7 @@ pub struct Readiness {
     pub connected: u16,
     /// Quorum needed.
     pub quorum: u16,
+    /// What would help and does not stand in the way: settings of the member's kernel.
+    #[serde(default)]
+    pub advice: Vec<String>,
 }

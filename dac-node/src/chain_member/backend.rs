@@ -212,9 +212,13 @@ impl Backend for ChainBackend {
     fn readiness(&self) -> Readiness {
         let mut readiness = match self.current() {
             Ok(node) => node.readiness(),
-            Err(refusal) => {
-                Readiness { ready: false, reasons: vec![refusal.detail], connected: 1, quorum: 0 }
-            }
+            Err(refusal) => Readiness {
+                ready: false,
+                reasons: vec![refusal.detail],
+                connected: 1,
+                quorum: 0,
+                advice: crate::kernel::advice(),
+            },
         };
         // Not a reason to be unready: the view counts for as long as the announcement delay.
         if let Some(error) = self.epochs().l1_error.as_ref().filter(|_| !readiness.ready) {

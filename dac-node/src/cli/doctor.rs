@@ -3,6 +3,7 @@
 //! What is shown is what members measured themselves and of each other. Exit code 0 means: everybody answered, every live
 //! certificate's shard is where it belongs, nothing is damaged, no audit failed lately.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ struct Examined {
     healthy: bool,
     /// What is wrong, in words; empty when nothing is.
     findings: Vec<String>,
+    /// What the member's operator could set better; no fault.
+    advice: Vec<String>,
     /// What the member reports; none when it did not answer.
     custody: Option<CustodyReport>,
 }
@@ -79,9 +82,9 @@ pub(super) fn run(args: Args, output: &Output) -> Result<(), Failure> {
 }
 
 async fn examine(http: &reqwest::Client, endpoint: &str) -> Examined {
-    let mut findings = Vec::new();
+    let (mut findings, mut advice) = (Vec::new(), Vec::new());
     match ask::<Readiness>(http, endpoint, "readyz").await {
-        Answer::Yes(_) => {}
+        Answer::Yes(readiness) => advice = readiness.advice,
         Answer::No(problem) => findings.push(format!("not ready: {}", problem.detail)),
         Answer::Nothing(detail) => findings.push(format!("{endpoint} does not answer: {detail}")),
     }
@@ -94,7 +97,7 @@ async fn examine(http: &reqwest::Client, endpoint: &str) -> Examined {
         Answer::Nothing(_) => None,
     };
     findings.extend(custody.iter().flat_map(diagnose));
-    Examined { endpoint: endpoint.to_owned(), healthy: findings.is_empty(), findings, custody }
+    Examined { endpoint: endpoint.to_owned(), healthy: findings.is_empty(), findings, advice, custody }
 }
 
 /// What is wrong with a member, by its own report.
@@ -164,7 +167,19 @@ fn text(examined: &[Examined], output: &Output) -> String {
             text.push_str(&format!("\n{}: {finding}", examined.endpoint));
         }
     }
+    for (advice, members) in counted(examined.iter().flat_map(|examined| &examined.advice)) {
+        text.push_str(&format!("\nadvice for {members} of them: {advice}"));
+    }
     text
+}
+
+/// Each once, and how often it was there.
+fn counted<'a>(all: impl Iterator<Item = &'a String>) -> BTreeMap<&'a str, usize> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one.as_str()).or_default() += 1;
+    }
+    counts
 }
 
 fn row(examined: &Examined) -> Vec<String> {

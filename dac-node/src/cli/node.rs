@@ -61,6 +61,13 @@ fn read_committee(config: &NodeConfig) -> Result<CommitteeFile, Failure> {
     })
 }
 
+/// Into the log, once: what `dac doctor` shows later.
+fn advise() {
+    for advice in crate::kernel::advice() {
+        tracing::warn!("{advice}");
+    }
+}
+
 async fn serve(
     config: NodeConfig,
     keys: NodeKeys,
@@ -76,6 +83,7 @@ async fn serve(
     let clock = Arc::new(SystemClock::new());
     let parts = MemberParts { config, keys, committee_file, bound, api, compute, hash, clock, dispersal };
     let mut member = Member::start(parts).await.map_err(cannot)?;
+    advise();
     let (seat, api) = (member.node().seat(), member.api_url());
     output.result(
         &serde_json::json!({ "seat": seat, "api": api, "listening": listening }),
@@ -104,6 +112,7 @@ async fn serve_l1(config: NodeConfig, keys: NodeKeys, output: &Output) -> Result
     let parts =
         ChainMemberParts { config, keys, bound, api, compute, hash, clock, dispersal, registry, settlement };
     let mut member = ChainMember::start(parts).await.map_err(cannot)?;
+    advise();
     let api = member.api_url();
     output.result(
         &serde_json::json!({ "registry": registry.address, "api": api, "listening": listening }),

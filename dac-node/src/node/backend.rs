@@ -310,7 +310,8 @@ impl Backend for NodeHandle {
         for refusal in [self.stopping(), term].into_iter().filter_map(Result::err) {
             reasons.push(refusal.detail);
         }
-        Readiness { ready: reasons.is_empty(), reasons, connected, quorum }
+        let advice = crate::kernel::advice();
+        Readiness { ready: reasons.is_empty(), reasons, connected, quorum, advice }
     }
 
     fn custody(&self) -> CustodyReport {

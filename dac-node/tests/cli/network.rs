@@ -104,7 +104,14 @@ fn certifies_a_batch_and_reads_it_back_with_a_member_gone() {
     assert!(asked.iter().all(|member| member["custody"]["shards_missing"] == 0), "{ready}");
     assert!(asked.iter().any(|member| member["custody"]["shards_here"] == 1), "{ready}");
 
+    let examined = committee.dac(&["doctor"]).succeeds().json();
+    assert_eq!(examined["healthy"], true, "{examined}");
+    let members = examined["members"].as_array().unwrap();
+    let advised = |member: &serde_json::Value| member["advice"] == json!(dac_node::kernel::advice());
+    assert!(members.len() == 4 && members.iter().all(advised), "{examined}");
+
     committee.stop_member(0);
+    committee.dac(&["doctor"]).fails(1, "unhealthy");
     let fetched = committee.dac(&["fetch", &id, "--out", out]).succeeds().json();
     assert_eq!(fetched["roots_verified"], true);
     assert_eq!(std::fs::read(out).unwrap(), std::fs::read(&batch).unwrap());

@@ -100,7 +100,7 @@ impl Backend for OneBatch {
     }
 
     fn readiness(&self) -> Readiness {
-        Readiness { ready: true, reasons: Vec::new(), connected: 1, quorum: 1 }
+        Readiness { ready: true, reasons: Vec::new(), connected: 1, quorum: 1, advice: Vec::new() }
     }
 
     fn batch_bytes_max(&self) -> u64 {

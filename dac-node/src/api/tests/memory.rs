@@ -372,7 +372,7 @@ impl Backend for Memory {
         let connected = MEMBERS - self.script.silent_members;
         let ready = connected >= 5;
         let reasons = if ready { vec![] } else { vec!["members 3 to 6 are not connected".to_owned()] };
-        Readiness { ready, reasons, connected, quorum: 5 }
+        Readiness { ready, reasons, connected, quorum: 5, advice: Vec::new() }
     }
 
     fn batch_bytes_max(&self) -> u64 {
