@@ -1,8 +1,9 @@
 //! The threads that hash, code and verify; nothing else does.
 //!
-//! Promise: work starts in the order of turns: this node's signatures before all else, then what came first. A batch has
-//! one turn for all it needs, so a later one does not make it wait. Work is bounded by whoever gives it: pieces by their
-//! senders' credits, stripes and batches by the engine's limits. Members of one process share one pool.
+//! Promise: work starts in the order of turns: what others wait for before all else ([`Turn::FIRST`]), then what came
+//! first. A batch has one turn for all its heavy work, so a later one does not make it wait. Work is bounded by whoever
+//! gives it: pieces by their senders' credits, stripes and batches by the engine's limits. Members of one process share
+//! one pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ pub struct ComputePool {
 pub struct Turn(u64);
 
 impl Turn {
-    /// Before all others: this node's signatures and their aggregation, short, and whoever wants a certificate waits for
-    /// them.
+    /// Before all others: what is short and keeps others waiting, which is the check of a piece, a signature, the
+    /// aggregation of a quorum.
     pub const FIRST: Turn = Turn(0);
 }
 

@@ -187,7 +187,7 @@ impl Worker {
     }
 
     fn check_piece(
-        &mut self,
+        &self,
         open_id: OpenId,
         from: u16,
         layout: Layout,
@@ -196,7 +196,8 @@ impl Worker {
         credit: Credit,
     ) {
         let shared = self.shared.clone();
-        self.compute(open_id, move || {
+        // Short, and the others wait for the piece that this member pushes on.
+        self.compute_in(Turn::FIRST, move || {
             let (stripe, index) = (piece.stripe, piece.index);
             let result = shared.hash.judge(|hasher| piece.clone().check(&layout, &shards_root, hasher));
             drop(credit);
