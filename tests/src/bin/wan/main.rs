@@ -169,11 +169,14 @@ async fn disperse(
     let adjust = |_: u16, config: &mut NodeConfig| config.log.level = "error".to_owned();
     let (program, directory) = (program.as_path(), directory.path());
     let setup = Setup { program, arguments, thresholds: *thresholds, directory, emulated: true, adjust };
-    let members = Members::start(&setup).await?;
+    let mut members = Members::prepare(&setup)?;
     let links = members.network().links();
     let links = links.context("distance needs network namespaces: run as root, or with CAP_NET_ADMIN")?;
+    // Before the first connection: TCP and Yamux measure the round trip when they connect, and size their windows by it for
+    // the next 10 seconds.
     links.set_all(Link { delay: cli.round_trip / 2, loss: cli.loss, cut: false });
     links.set_rate(cli.rate * 1e6);
+    members.start_all().await?;
     let (rollup, clock) = (members.rollup(), SystemClock::new());
     let (mut times, mut quorum, mut busy) = (Vec::new(), Vec::new(), Duration::ZERO);
     let (mut hashing, mut signers) = (Vec::new(), 0);
