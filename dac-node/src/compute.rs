@@ -1,9 +1,10 @@
 //! The threads that hash, code and verify; nothing else does.
 //!
-//! Promise: work starts in the order of turns: what others wait for before all else ([`Turn::FIRST`]), then what came
-//! first. A batch has one turn for all its heavy work, so a later one does not make it wait. Work is bounded by whoever
-//! gives it: pieces by their senders' credits, stripes and batches by the engine's limits. Members of one process share
-//! one pool.
+//! Promise: heavy work starts in the order of turns: what came first. A batch has one turn for all of it, so a later one
+//! does not make it wait. What is short and keeps others waiting, which is the check of the piece that this member pushes on,
+//! a signature and the aggregation of a quorum, has threads of its own and shares the processors with what is heavy. Work is bounded by whoever
+//! gives it: pieces by their senders' credits, stripes and batches by the engine's limits. Members of one process share one
+//! pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
 /// A pool of compute threads. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ComputePool {
-    pool: Arc<rayon::ThreadPool>,
+    heavy: Arc<ThreadPool>,
     line: Arc<Line>,
+    short: Arc<ThreadPool>,
     signature_nanos: Arc<AtomicU64>,
 }
 
@@ -26,13 +29,7 @@ pub struct ComputePool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn(u64);
 
-impl Turn {
-    /// Before all others: what is short and keeps others waiting, which is the check of a piece, a signature, the
-    /// aggregation of a quorum.
-    pub const FIRST: Turn = Turn(0);
-}
-
-/// Work that has no thread yet. Work of one turn is in the order it was given.
+/// Heavy work that has no thread yet. Work of one turn is in the order it was given.
 #[derive(Default)]
 struct Line {
     jobs: Mutex<BTreeMap<(Turn, u64), Job>>,
@@ -54,23 +51,22 @@ impl std::fmt::Debug for Line {
 }
 
 impl ComputePool {
-    /// A pool of `threads` threads; 0 means one for each processor.
+    /// A pool of `threads` threads of each sort; 0 means one for each processor.
     ///
     /// # Errors
     /// When the threads cannot be started.
-    pub fn new(threads: usize) -> Result<ComputePool, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("compute-{index}"))
-            // The hook has said where, and whoever waits is told that there is no answer.
-            .panic_handler(|_| tracing::error!("work on a compute thread panicked"))
-            .build()?;
-        Ok(ComputePool { pool: Arc::new(pool), line: Arc::default(), signature_nanos: Arc::default() })
+    pub fn new(threads: usize) -> Result<ComputePool, ThreadPoolBuildError> {
+        Ok(ComputePool {
+            heavy: Arc::new(pool("compute", threads)?),
+            line: Arc::default(),
+            short: Arc::new(pool("short", threads)?),
+            signature_nanos: Arc::default(),
+        })
     }
 
-    /// Number of threads.
+    /// Threads for heavy work.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.heavy.current_num_threads()
     }
 
     /// A turn after all that were taken before.
@@ -78,12 +74,12 @@ impl ComputePool {
         Turn(self.line.next_number())
     }
 
-    /// Runs `work` when a thread is free and no earlier turn has work.
+    /// Runs heavy work when a thread is free and no earlier turn has work.
     pub fn spawn(&self, turn: Turn, work: impl FnOnce() + Send + 'static) {
         self.line.jobs.lock().insert((turn, self.line.next_number()), Box::new(work));
         let line = self.line.clone();
         // As many threads come as there are jobs, each for the first in line.
-        self.pool.spawn_fifo(move || {
+        self.heavy.spawn_fifo(move || {
             let first = line.jobs.lock().pop_first();
             if let Some((_, job)) = first {
                 job();
@@ -91,10 +87,15 @@ impl ComputePool {
         });
     }
 
-    /// Runs work on signatures, which is counted apart from hashing and coding.
-    pub fn spawn_signature(&self, turn: Turn, work: impl FnOnce() + Send + 'static) {
+    /// Runs work that is short and keeps others waiting, in the order it is given.
+    pub fn spawn_short(&self, work: impl FnOnce() + Send + 'static) {
+        self.short.spawn_fifo(work);
+    }
+
+    /// Like [`ComputePool::spawn_short`], for work on signatures, which is counted apart from hashing and coding.
+    pub fn spawn_signature(&self, work: impl FnOnce() + Send + 'static) {
         let nanos = self.signature_nanos.clone();
-        self.spawn(turn, move || {
+        self.spawn_short(move || {
             let before = thread_cpu_time();
             work();
             let spent = thread_cpu_time().saturating_sub(before);
@@ -102,7 +103,7 @@ impl ComputePool {
         });
     }
 
-    /// Runs `work` in a turn of its own and hands its result back; `None` when it panicked.
+    /// Runs heavy `work` in a turn of its own and hands its result back; `None` when it panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         self.run_in(self.turn(), work).await
     }
@@ -124,9 +125,19 @@ impl ComputePool {
     /// Processor time that hashing and coding took since the pool was made. Asks every thread, so it waits for the work
     /// they are at.
     pub fn hashing_and_coding_cpu_time(&self) -> Duration {
-        let all: Duration = self.pool.broadcast(|_| thread_cpu_time()).into_iter().sum();
-        all.saturating_sub(Duration::from_nanos(self.signature_nanos.load(Ordering::Relaxed)))
+        let of = |pool: &ThreadPool| -> Duration { pool.broadcast(|_| thread_cpu_time()).into_iter().sum() };
+        let signatures = Duration::from_nanos(self.signature_nanos.load(Ordering::Relaxed));
+        (of(&self.heavy) + of(&self.short)).saturating_sub(signatures)
     }
+}
+
+fn pool(name: &'static str, threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(move |index| format!("{name}-{index}"))
+        // The hook has said where, and whoever waits is told that there is no answer.
+        .panic_handler(|_| tracing::error!("work on a compute thread panicked"))
+        .build()
 }
 
 fn thread_cpu_time() -> Duration {
@@ -141,12 +152,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signatures_come_first_and_an_earlier_turn_before_a_later_one() {
+    fn an_earlier_turn_comes_before_a_later_one() {
         let pool = ComputePool::new(1).unwrap();
         let (open, gate) = mpsc::sync_channel::<()>(1);
         pool.spawn(pool.turn(), move || gate.recv().unwrap());
         let (earlier, later) = (pool.turn(), pool.turn());
-        let (sender, order) = mpsc::sync_channel(5);
+        let (sender, order) = mpsc::sync_channel(4);
         let say = |what: &'static str| {
             let sender = sender.clone();
             move || sender.send(what).unwrap()
@@ -155,10 +166,22 @@ mod tests {
         pool.spawn(earlier, say("first"));
         pool.spawn(later, say("fourth"));
         pool.spawn(earlier, say("second"));
-        pool.spawn_signature(Turn::FIRST, say("signature"));
         open.send(()).unwrap();
-        let seen: Vec<_> = order.iter().take(5).collect();
-        assert_eq!(seen, ["signature", "first", "second", "third", "fourth"]);
+        let seen: Vec<_> = order.iter().take(4).collect();
+        assert_eq!(seen, ["first", "second", "third", "fourth"]);
+    }
+
+    #[test]
+    fn what_is_short_does_not_wait_for_what_is_heavy() {
+        let pool = ComputePool::new(1).unwrap();
+        let (open, gate) = mpsc::sync_channel::<()>(1);
+        pool.spawn(pool.turn(), move || gate.recv().unwrap());
+        let (sender, order) = mpsc::sync_channel(2);
+        let signed = sender.clone();
+        pool.spawn_signature(move || signed.send("signature").unwrap());
+        pool.spawn_short(move || sender.send("check").unwrap());
+        assert_eq!(order.iter().take(2).collect::<Vec<_>>(), ["signature", "check"]);
+        open.send(()).unwrap();
     }
 
     #[tokio::test]

@@ -70,7 +70,7 @@ impl Worker {
             }
             Effect::CheckCertificate { from, gossip, bytes } => {
                 let committee = self.shared.engine.committee.clone();
-                self.on_signatures(self.shared.compute.turn(), move || {
+                self.on_signatures(move || {
                     let result =
                         Certificate::decode_strict(&bytes).and_then(|c| c.verify(&committee)).map(Box::new);
                     Event::CertificateChecked { from, gossip, result }
@@ -132,9 +132,9 @@ impl Worker {
     }
 
     /// Runs work on signatures; its event comes back.
-    fn on_signatures(&self, turn: Turn, work: impl FnOnce() -> Event + Send + 'static) {
+    fn on_signatures(&self, work: impl FnOnce() -> Event + Send + 'static) {
         let work = answering(&self.completions, move || Completion::Event(work()));
-        self.shared.compute.spawn_signature(turn, work);
+        self.shared.compute.spawn_signature(work);
     }
 
     /// Runs work that waits for the disk; its event comes back.
@@ -187,7 +187,7 @@ impl Worker {
     }
 
     fn check_piece(
-        &self,
+        &mut self,
         open_id: OpenId,
         from: u16,
         layout: Layout,
@@ -195,14 +195,18 @@ impl Worker {
         piece: Piece,
         credit: Credit,
     ) {
-        let shared = self.shared.clone();
-        // Short, and the others wait for the piece that this member pushes on.
-        self.compute_in(Turn::FIRST, move || {
-            let (stripe, index) = (piece.stripe, piece.index);
+        let (shared, turn) = (self.shared.clone(), self.usage(open_id).turn);
+        let (stripe, index) = (piece.stripe, piece.index);
+        let check = answering(&self.completions, move || {
             let result = shared.hash.judge(|hasher| piece.clone().check(&layout, &shards_root, hasher));
             drop(credit);
-            Event::PieceChecked { open_id, from, stripe, index, result }
+            Completion::Event(Event::PieceChecked { open_id, from, stripe, index, result })
         });
+        // The others wait for the piece that this member pushes on.
+        match index == self.shared.engine.seat {
+            true => self.shared.compute.spawn_short(check),
+            false => self.shared.compute.spawn(turn, check),
+        }
     }
 
     fn persist(&self, open_id: OpenId, record: Box<StatementRecord>, content: Option<Box<NewContent>>) {
@@ -223,7 +227,7 @@ impl Worker {
 
     fn sign(&self, open_id: OpenId, statement: Box<Statement>) {
         let (secret, shared) = (self.secret.clone(), self.shared.clone());
-        self.on_signatures(Turn::FIRST, move || {
+        self.on_signatures(move || {
             let domain = shared.engine.committee.domain();
             let attestation = secret.attest(&statement, domain, SeatIndex(shared.engine.seat));
             let attestation = attestation.expect("the engine asks for checked statements only");
@@ -233,7 +237,7 @@ impl Worker {
 
     fn aggregate(&self, open_id: OpenId, statement: Box<Statement>, attestations: Vec<Attestation>) {
         let committee = self.shared.engine.committee.clone();
-        self.on_signatures(Turn::FIRST, move || {
+        self.on_signatures(move || {
             let aggregation = Box::new(attest::aggregate(&committee, &statement, attestations));
             Event::Aggregated { open_id, aggregation }
         });
