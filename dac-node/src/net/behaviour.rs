@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use dac_node_engine::message::GOSSIP_BYTES_MAX;
 use libp2p::gossipsub::{self, MessageId, ValidationMode};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -13,6 +12,12 @@ use libp2p::{Swarm, allow_block_list, connection_limits, noise, ping, tcp, yamux
 /// Substreams of one connection: two classes in both directions for each of 16 committees, gossip, ping, and room to open
 /// them again.
 const STREAMS_PER_CONNECTION_MAX: usize = 128;
+
+/// What a gossip stream may have waiting to be decoded. The codec counts all that came, not one message alone, and a stream
+/// that has more is broken off: so it is much more than the longest message.
+const GOSSIP_STREAM_BYTES_MAX: usize = 64 * 1024;
+/// Names of 32 bytes in one IHAVE or IWANT: with more of them the peer would break the stream off (it takes 16 KiB).
+const GOSSIP_NAMES_MAX: usize = 256;
 
 #[derive(NetworkBehaviour)]
 #[behaviour(to_swarm = "BehaviourEvent")]
@@ -97,7 +102,8 @@ fn gossip() -> Result<gossipsub::Behaviour, Box<dyn std::error::Error + Send + S
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(|message| MessageId::from(fpga_hash::keccak256(&message.data).to_vec()))
-        .max_transmit_size(GOSSIP_BYTES_MAX + 1024)
+        .max_transmit_size(GOSSIP_STREAM_BYTES_MAX)
+        .max_control_messages_sent(GOSSIP_NAMES_MAX)
         .heartbeat_interval(Duration::from_millis(500))
         .duplicate_cache_time(Duration::from_secs(120))
         .publish_queue_duration(Duration::from_secs(10))

@@ -201,6 +201,24 @@ async fn gossip_that_was_never_judged_keeps_no_later_gossip_out() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_after_much_gossip_breaks_no_stream() {
+    let ((a, _a_events), (b, mut b_events)) = pair("/ip4/127.0.0.1/tcp/0").await;
+    // Subscriptions take a moment to be known.
+    while b_events.recv().now_or_never().flatten().is_none() {
+        a.gossip(vec![0; 100]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // A heartbeat names all of the last 1.5 s, the first one after 5 s.
+    for number in 0..700u64 {
+        a.gossip(number.to_le_bytes().to_vec());
+        let NetworkEvent::Gossip { bytes, .. } = next(&mut b_events).await else { panic!("message") };
+        assert_eq!(bytes[..], number.to_le_bytes());
+        tokio::time::sleep(Duration::from_millis(if number < 200 { 20 } else { 2 })).await;
+    }
+    assert_eq!(b.counters().gossip_dropped.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn a_node_that_is_behind_with_frames_hears_gossip() {
     let own = bind(1, "/ip4/127.0.0.1/tcp/0").await;
     let bound = futures::future::join_all((2..7).map(|seed| bind(seed, "/ip4/127.0.0.1/tcp/0"))).await;
