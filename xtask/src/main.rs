@@ -92,7 +92,7 @@ enum Bench {
     },
 }
 
-/// Seeds of the simulator in the gate: 5 to 7 minutes of processor time, in at most 5 beside the tests.
+/// Seeds of the simulator in the gate: 5 to 7 minutes of one core, most of them in what the other tests leave.
 const SIM_SEEDS: &str = "10000";
 /// Seeds of the simulator in a nightly run: 5 to 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
@@ -135,18 +135,14 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     beside("contracts", contracts, || step("build with lints and documentation", build))?;
     let planted = [&["test"], &planted[..]].concat();
     let which = if nightly { &planted[..3] } else { &planted };
-    let mut seeds = linted(&[which, &["--test", "seeds"]].concat());
+    // The tests of real committees wait, for lines, disks and clocks; seeds only compute, on a clock of their own.
+    let mut seeds = idly(&linted(&[which, &["--test", "seeds"]].concat()));
     seeds.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
     let mut tests = linted(&[which, &["--", "--skip", SEEDS]].concat());
     tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
     if nightly {
         tests.env("NIGHTLY", "1");
     }
-    // Tests of real committees wait, for lines, disks and clocks; seeds only compute, on a clock of their own, and fill the
-    // pauses. In the gate seeds go first, so that they are done in minutes and leave committees alone; in a nightly run of
-    // hours they take what is left.
-    let (seeds, tests) =
-        if nightly { (at_priority(19, &seeds), tests) } else { (seeds, at_priority(7, &tests)) };
     beside("seeds of the simulator", seeds, || step("tests", tests))?;
     if nightly {
         step("planted faults", linted(&[&planted[..], &["--test", "planted"]].concat()))?;
@@ -239,12 +235,12 @@ fn beside(name: &str, mut command: Command, work: impl FnOnce() -> anyhow::Resul
     Ok(())
 }
 
-/// The command, giving way to others: 7 is a fifth of their processor time for each thread, 19 only what they leave.
-fn at_priority(niceness: u8, command: &Command) -> Command {
-    let mut nice = Command::new("nice");
-    nice.args(["-n", &niceness.to_string()]).arg(command.get_program()).args(command.get_args());
-    nice.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    nice
+/// The command, given only the processor time that nobody else wants.
+fn idly(command: &Command) -> Command {
+    let mut idle = Command::new("nice");
+    idle.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    idle.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    idle
 }
 
 /// Cargo with `rustc.sh` for our packages: what makes the tests finds the lints of code and documentation, too, and any is
@@ -291,10 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_way_has_its_arguments_its_environment_and_its_priority() {
+    fn what_is_idle_has_its_arguments_its_environment_and_the_lowest_priority() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo $(nice) $WORD"]).env("WORD", "word");
-        let output = at_priority(19, &command).output().expect("sh and nice are there");
+        let output = idly(&command).output().expect("sh and nice are there");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "19 word\n");
     }
 }
