@@ -51,6 +51,14 @@ async fn next(events: &mut NetworkEvents) -> NetworkEvent {
     tokio::time::timeout(PATIENCE, events.recv()).await.unwrap().unwrap()
 }
 
+/// Gossips until the other hears it: subscriptions take a moment to be known.
+async fn heard(network: &Network, events: &mut NetworkEvents) {
+    while events.recv().now_or_never().flatten().is_none() {
+        network.gossip(vec![0; 100]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn until(is_so: impl Fn() -> bool) {
     let asking = async {
         while !is_so() {
@@ -187,11 +195,7 @@ async fn gossip_is_passed_on_only_after_a_verdict() {
 #[tokio::test]
 async fn gossip_that_was_never_judged_keeps_no_later_gossip_out() {
     let ((a, _a_events), (b, mut b_events)) = pair("/ip4/127.0.0.1/tcp/0").await;
-    // Subscriptions take a moment to be known.
-    while b_events.recv().now_or_never().flatten().is_none() {
-        a.gossip(vec![0; 100]);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    heard(&a, &mut b_events).await;
     for number in 0..=swarm::UNJUDGED_MAX {
         a.gossip(number.to_le_bytes().to_vec());
         let NetworkEvent::Gossip { bytes, .. } = next(&mut b_events).await else { panic!("message") };
@@ -203,11 +207,7 @@ async fn gossip_that_was_never_judged_keeps_no_later_gossip_out() {
 #[tokio::test]
 async fn a_heartbeat_after_much_gossip_breaks_no_stream() {
     let ((a, _a_events), (b, mut b_events)) = pair("/ip4/127.0.0.1/tcp/0").await;
-    // Subscriptions take a moment to be known.
-    while b_events.recv().now_or_never().flatten().is_none() {
-        a.gossip(vec![0; 100]);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    heard(&a, &mut b_events).await;
     // A heartbeat names all of the last 1.5 s, the first one after 5 s.
     for number in 0..700u64 {
         a.gossip(number.to_le_bytes().to_vec());
