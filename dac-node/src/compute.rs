@@ -1,10 +1,10 @@
 //! The threads that hash, code and verify; nothing else does.
 //!
 //! Promise: heavy work starts in the order of turns: what came first. A batch has one turn for all of it, so a later one
-//! does not make it wait. What is short and keeps others waiting, which is the check of the piece that this member pushes on,
-//! a signature and the aggregation of a quorum, has threads of its own and shares the processors with what is heavy. Work is bounded by whoever
-//! gives it: pieces by their senders' credits, stripes and batches by the engine's limits. Members of one process share one
-//! pool.
+//! does not make it wait. What is short and keeps others waiting has threads of its own and shares the processors with what
+//! is heavy: the check of the piece that this member pushes on, its signature, the aggregation of a quorum. Work is bounded
+//! by whoever gives it: pieces by their senders' credits, stripes and batches by the engine's limits. Members of one process
+//! share one pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,15 +92,15 @@ impl ComputePool {
         self.short.spawn_fifo(work);
     }
 
-    /// Like [`ComputePool::spawn_short`], for work on signatures, which is counted apart from hashing and coding.
-    pub fn spawn_signature(&self, work: impl FnOnce() + Send + 'static) {
+    /// The work, on signatures, counted apart from hashing and coding wherever it runs.
+    pub fn on_signatures(&self, work: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {
         let nanos = self.signature_nanos.clone();
-        self.spawn_short(move || {
+        move || {
             let before = thread_cpu_time();
             work();
             let spent = thread_cpu_time().saturating_sub(before);
             nanos.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        });
+        }
     }
 
     /// Runs heavy `work` in a turn of its own and hands its result back; `None` when it panicked.
@@ -178,7 +178,7 @@ mod tests {
         pool.spawn(pool.turn(), move || gate.recv().unwrap());
         let (sender, order) = mpsc::sync_channel(2);
         let signed = sender.clone();
-        pool.spawn_signature(move || signed.send("signature").unwrap());
+        pool.spawn_short(pool.on_signatures(move || signed.send("signature").unwrap()));
         pool.spawn_short(move || sender.send("check").unwrap());
         assert_eq!(order.iter().take(2).collect::<Vec<_>>(), ["signature", "check"]);
         open.send(()).unwrap();

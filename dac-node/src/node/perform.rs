@@ -70,11 +70,14 @@ impl Worker {
             }
             Effect::CheckCertificate { from, gossip, bytes } => {
                 let committee = self.shared.engine.committee.clone();
-                self.on_signatures(move || {
+                let check = move || {
                     let result =
                         Certificate::decode_strict(&bytes).and_then(|c| c.verify(&committee)).map(Box::new);
                     Event::CertificateChecked { from, gossip, result }
-                });
+                };
+                // What peers send must not keep this member's own signatures waiting.
+                let turn = self.shared.compute.turn();
+                self.shared.compute.spawn(turn, self.signatures(check));
             }
             Effect::StoreCertificate { batch_id, certificate } => {
                 self.store_certificate(batch_id, &certificate)
@@ -131,10 +134,10 @@ impl Worker {
         self.shared.compute.spawn(turn, answering(&self.completions, move || Completion::Event(work())));
     }
 
-    /// Runs work on signatures; its event comes back.
-    fn on_signatures(&self, work: impl FnOnce() -> Event + Send + 'static) {
+    /// Work on signatures; its event comes back.
+    fn signatures(&self, work: impl FnOnce() -> Event + Send + 'static) -> impl FnOnce() + Send + 'static {
         let work = answering(&self.completions, move || Completion::Event(work()));
-        self.shared.compute.spawn_signature(work);
+        self.shared.compute.on_signatures(work)
     }
 
     /// Runs work that waits for the disk; its event comes back.
@@ -227,20 +230,22 @@ impl Worker {
 
     fn sign(&self, open_id: OpenId, statement: Box<Statement>) {
         let (secret, shared) = (self.secret.clone(), self.shared.clone());
-        self.on_signatures(move || {
+        let sign = self.signatures(move || {
             let domain = shared.engine.committee.domain();
             let attestation = secret.attest(&statement, domain, SeatIndex(shared.engine.seat));
             let attestation = attestation.expect("the engine asks for checked statements only");
             Event::Signed { open_id, attestation }
         });
+        self.shared.compute.spawn_short(sign);
     }
 
     fn aggregate(&self, open_id: OpenId, statement: Box<Statement>, attestations: Vec<Attestation>) {
         let committee = self.shared.engine.committee.clone();
-        self.on_signatures(move || {
+        let aggregate = self.signatures(move || {
             let aggregation = Box::new(attest::aggregate(&committee, &statement, attestations));
             Event::Aggregated { open_id, aggregation }
         });
+        self.shared.compute.spawn_short(aggregate);
     }
 
     fn store_certificate(&self, batch_id: BatchId, certificate: &Certificate) {
