@@ -1,10 +1,10 @@
 //! The threads that hash, code and verify; nothing else does.
 //!
 //! Promise: heavy work starts in the order of turns: what came first. A batch has one turn for all of it, so a later one
-//! does not make it wait. What is short and keeps others waiting has threads of its own and shares the processors with what
-//! is heavy: the check of the piece that this member pushes on, its signature, the aggregation of a quorum. Work is bounded
-//! by whoever gives it: pieces by their senders' credits, stripes and batches by the engine's limits. Members of one process
-//! share one pool.
+//! does not make it wait. What is short and keeps others waiting has threads of its own: the check of the piece that this
+//! member pushes on, its signature, the aggregation of a quorum. Where processors are short, heavy work gives way a little
+//! (`nice` 1) to these, to the network and to the store. Work is bounded by whoever gives it: pieces by their senders'
+//! credits, stripes and batches by the engine's limits. Members of one process share one pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rustix::process::nice;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
@@ -57,9 +58,9 @@ impl ComputePool {
     /// When the threads cannot be started.
     pub fn new(threads: usize) -> Result<ComputePool, ThreadPoolBuildError> {
         Ok(ComputePool {
-            heavy: Arc::new(pool("compute", threads)?),
+            heavy: Arc::new(pool("compute", threads, true)?),
             line: Arc::default(),
-            short: Arc::new(pool("short", threads)?),
+            short: Arc::new(pool("short", threads, false)?),
             signature_nanos: Arc::default(),
         })
     }
@@ -131,10 +132,16 @@ impl ComputePool {
     }
 }
 
-fn pool(name: &'static str, threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+fn pool(name: &'static str, threads: usize, gives_way: bool) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(move |index| format!("{name}-{index}"))
+        .start_handler(move |_| {
+            if gives_way {
+                // On Linux of this thread alone. To be less than others is always allowed.
+                let _allowed = nice(1);
+            }
+        })
         // The hook has said where, and whoever waits is told that there is no answer.
         .panic_handler(|_| tracing::error!("work on a compute thread panicked"))
         .build()
@@ -148,6 +155,8 @@ fn thread_cpu_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use rustix::process::getpriority_process;
 
     use super::*;
 
@@ -182,6 +191,22 @@ mod tests {
         pool.spawn_short(move || sender.send("check").unwrap());
         assert_eq!(order.iter().take(2).collect::<Vec<_>>(), ["signature", "check"]);
         open.send(()).unwrap();
+    }
+
+    #[test]
+    fn heavy_work_gives_way_to_what_is_short() {
+        let pool = ComputePool::new(1).unwrap();
+        let (sender, niceness) = mpsc::sync_channel(1);
+        let say = || {
+            let sender = sender.clone();
+            move || sender.send(getpriority_process(None).unwrap()).unwrap()
+        };
+        pool.spawn(pool.turn(), say());
+        let heavy = niceness.recv().unwrap();
+        pool.spawn_short(say());
+        let short = niceness.recv().unwrap();
+        let own = getpriority_process(None).unwrap();
+        assert_eq!((heavy, short), ((own + 1).min(19), own));
     }
 
     #[tokio::test]

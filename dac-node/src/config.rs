@@ -212,9 +212,10 @@ settings! {
         /// Without enough pieces for this time after the last new one, this member refuses with `pieces_missing`.
         #[serde(with = "humantime_serde")]
         give_up_after: Duration = Duration::from_secs(20);
-        /// Once the quorum has signed, the coordinator waits this long for late signers.
+        /// Once the quorum has signed, the coordinator waits this long for late signers. Longer means later answers and
+        /// more signers: each saves about 1,550 gas when L1 checks the certificate.
         #[serde(with = "humantime_serde")]
-        certificate_linger: Duration = Duration::from_millis(10);
+        certificate_linger: Duration = Duration::from_millis(2);
         /// The coordinator waits this long for a member's answer before it counts as `no_answer`.
         #[serde(with = "humantime_serde")]
         member_answer_timeout: Duration = Duration::from_secs(30);

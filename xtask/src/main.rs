@@ -92,13 +92,10 @@ enum Bench {
     },
 }
 
-/// Seeds of the simulator in the gate: 5 to 7 minutes of one core, most of them in what the other tests leave.
+/// Seeds of the simulator in the gate: 5 to 8 minutes of one core.
 const SIM_SEEDS: &str = "10000";
 /// Seeds of the simulator in a nightly run: 5 to 7 hours on two cores.
 const SIM_SEEDS_NIGHTLY: &str = "1000000";
-
-/// In the name of every test that runs seeds, and of no other; all are in the executable `seeds`.
-const SEEDS: &str = "no_seed_breaks_a_promise";
 
 /// Mutations of the corpus in the gate, for the cheapest decoder; with coverage: `cargo xtask fuzz`.
 const FUZZ_INPUTS: &str = "20000";
@@ -133,19 +130,9 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     let mut contracts = Command::new(std::env::current_exe()?);
     contracts.arg("contracts").args(nightly.then_some("--nightly"));
     beside("contracts", contracts, || step("build with lints and documentation", build))?;
-    let planted = [&["test"], &planted[..]].concat();
-    let which = if nightly { &planted[..3] } else { &planted };
-    // The tests of real committees wait, for lines, disks and clocks; seeds only compute, on a clock of their own.
-    let mut seeds = idly(&linted(&[which, &["--test", "seeds"]].concat()));
-    seeds.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
-    let mut tests = linted(&[which, &["--", "--skip", SEEDS]].concat());
-    tests.env("FUZZ_INPUTS", FUZZ_INPUTS);
+    run_tests(&planted, nightly)?;
     if nightly {
-        tests.env("NIGHTLY", "1");
-    }
-    beside("seeds of the simulator", seeds, || step("tests", tests))?;
-    if nightly {
-        step("planted faults", linted(&[&planted[..], &["--test", "planted"]].concat()))?;
+        step("planted faults", linted(&[&["test"], &planted[..], &["--test", "planted"]].concat()))?;
         sanitize()?;
         gateware("formal", &[""; 0])?;
         // Both fail below their bounds: clock and throughput of the core, permutations a second of the simulated device.
@@ -158,6 +145,23 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     }
     println!("\nall checks passed");
     Ok(())
+}
+
+/// Seeds take both processors, so they run alone. Tests of real committees wait, for lines, disks and clocks: the others run
+/// beside them.
+fn run_tests(planted: &[&str], nightly: bool) -> anyhow::Result<()> {
+    let which = if nightly { &planted[..2] } else { planted };
+    let tests = |arguments: &[&str]| {
+        let mut command = linted(&[&["test"], which, arguments].concat());
+        command.env("FUZZ_INPUTS", FUZZ_INPUTS).envs(nightly.then_some(("NIGHTLY", "1")));
+        command
+    };
+    let mut seeds = tests(&["--test", "seeds"]);
+    seeds.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
+    step("seeds of the simulator", seeds)?;
+    let but_these = concat!("target.'cfg(all())'.runner = '", env!("CARGO_MANIFEST_DIR"), "/rest.sh'");
+    let (real, rest) = (tests(&["--test", "real-*"]), tests(&["--config", but_these]));
+    beside("tests of real committees", real, || step("tests", rest))
 }
 
 fn sim(options: &[String]) -> anyhow::Result<()> {
@@ -235,14 +239,6 @@ fn beside(name: &str, mut command: Command, work: impl FnOnce() -> anyhow::Resul
     Ok(())
 }
 
-/// The command, given only the processor time that nobody else wants.
-fn idly(command: &Command) -> Command {
-    let mut idle = Command::new("nice");
-    idle.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
-    idle.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    idle
-}
-
 /// Cargo with `rustc.sh` for our packages: what makes the tests finds the lints of code and documentation, too, and any is
 /// an error. Without it our packages are compiled once to be linted and once to be tested, and every dependency's metadata
 /// once more to be documented.
@@ -284,13 +280,5 @@ mod tests {
         assert_eq!(failed, "no work");
         let missing = run("no-such-program", Ok(())).expect_err("there is no such program").to_string();
         assert!(missing.contains("cannot start"), "{missing}");
-    }
-
-    #[test]
-    fn what_is_idle_has_its_arguments_its_environment_and_the_lowest_priority() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo $(nice) $WORD"]).env("WORD", "word");
-        let output = idly(&command).output().expect("sh and nice are there");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "19 word\n");
     }
 }

@@ -116,7 +116,7 @@ fn breakages() -> Vec<Breakage> {
         ("timings.piece_timeout_ceiling", |c| c.timings.piece_timeout_ceiling = Duration::from_millis(249)),
         ("timings.give_up_after", |c| c.timings.give_up_after = Duration::from_secs(3)),
         ("timings.member_answer_timeout", |c| c.timings.member_answer_timeout = Duration::from_secs(19)),
-        ("timings.takeover_after", |c| c.timings.takeover_after = Duration::from_millis(5)),
+        ("timings.takeover_after", |c| c.timings.takeover_after = Duration::from_millis(1)),
         ("store.max_bytes", |c| c.store.max_bytes = Some(ByteSize(2 * BATCH - 1))),
         ("hash.engine", |c| c.hash.engine = "abacus".into()),
         ("hash.device", |c| c.hash.device = Some("usb:1".into())),
