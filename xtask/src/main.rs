@@ -130,7 +130,11 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     let mut contracts = Command::new(std::env::current_exe()?);
     contracts.arg("contracts").args(nightly.then_some("--nightly"));
     beside("contracts", contracts, || step("build with lints and documentation", build))?;
-    run_tests(&planted, nightly)?;
+    let which = if nightly { &planted[..2] } else { &planted[..] };
+    let mut tests = linted(&[&["test"], which].concat());
+    tests.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
+    tests.env("FUZZ_INPUTS", FUZZ_INPUTS).envs(nightly.then_some(("NIGHTLY", "1")));
+    step("tests", tests)?;
     if nightly {
         step("planted faults", linted(&[&["test"], &planted[..], &["--test", "planted"]].concat()))?;
         sanitize()?;
@@ -145,23 +149,6 @@ fn test(nightly: bool) -> anyhow::Result<()> {
     }
     println!("\nall checks passed");
     Ok(())
-}
-
-/// Seeds take both processors, so they run alone. Tests of real committees wait, for lines, disks and clocks: the others run
-/// beside them and give way, for a device that is late is a fault there.
-fn run_tests(planted: &[&str], nightly: bool) -> anyhow::Result<()> {
-    let which = if nightly { &planted[..2] } else { planted };
-    let tests = |arguments: &[&str]| {
-        let mut command = linted(&[&["test"], which, arguments].concat());
-        command.env("FUZZ_INPUTS", FUZZ_INPUTS).envs(nightly.then_some(("NIGHTLY", "1")));
-        command
-    };
-    let mut seeds = tests(&["--test", "seeds"]);
-    seeds.env("SIM_SEEDS", if nightly { SIM_SEEDS_NIGHTLY } else { SIM_SEEDS });
-    step("seeds of the simulator", seeds)?;
-    let but_these = concat!("target.'cfg(all())'.runner = '", env!("CARGO_MANIFEST_DIR"), "/rest.sh'");
-    let (real, rest) = (tests(&["--test", "real-*"]), giving_way(&tests(&["--config", but_these])));
-    beside("tests of real committees", real, || step("tests", rest))
 }
 
 fn sim(options: &[String]) -> anyhow::Result<()> {
@@ -239,14 +226,6 @@ fn beside(name: &str, mut command: Command, work: impl FnOnce() -> anyhow::Resul
     Ok(())
 }
 
-/// The command, which gives way to what runs beside it.
-fn giving_way(command: &Command) -> Command {
-    let mut nice = Command::new("nice");
-    nice.args(["-n", "10"]).arg(command.get_program()).args(command.get_args());
-    nice.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    nice
-}
-
 /// Cargo with `rustc.sh` for our packages: what makes the tests finds the lints of code and documentation, too, and any is
 /// an error. Without it our packages are compiled once to be linted and once to be tested, and every dependency's metadata
 /// once more to be documented.
@@ -288,15 +267,5 @@ mod tests {
         assert_eq!(failed, "no work");
         let missing = run("no-such-program", Ok(())).expect_err("there is no such program").to_string();
         assert!(missing.contains("cannot start"), "{missing}");
-    }
-
-    #[test]
-    fn what_gives_way_has_its_arguments_and_its_environment() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo $WORD"]).env("WORD", "word");
-        let mut nice = giving_way(&command);
-        assert_eq!(nice.get_args().take(2).collect::<Vec<_>>(), ["-n", "10"]);
-        let output = nice.output().expect("sh and nice are there");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "word\n");
     }
 }
