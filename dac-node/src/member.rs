@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use attest::{Committee, CommitteeFile, RollupId};
@@ -23,7 +23,12 @@ use crate::net::{Bound, NetworkConfig, Peer};
 use crate::node::{Node, NodeError, NodeHandle, NodeParts};
 use crate::service::RollupPolicy;
 use dac_node_engine::{Dispersal, EngineConfig, Term};
-use dac_node_store::{DiskStore, DiskStoreConfig, OnDamage, ShardStore};
+use dac_node_store::{DiskStore, DiskStoreConfig, Error as StoreError, OnDamage, ShardStore};
+
+/// The last work of a member that stopped may hold its store so long ...
+const RELEASE_MAX: Duration = Duration::from_secs(10);
+/// ... and is asked for again after this pause.
+const RELEASE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a member is started from.
 #[derive(Debug)]
@@ -182,8 +187,9 @@ fn peers(file: &CommitteeFile, own: u16) -> anyhow::Result<Vec<Peer>> {
         .collect()
 }
 
+/// Opens the store of a member. One of this process that stopped a moment ago may still be at its last work, which holds
+/// the store: that is waited for.
 pub(crate) async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
-    let path = config.data_dir.clone();
     let limits = DiskStoreConfig {
         reserve_bytes: config.store.reserve.as_u64(),
         bytes_max: config.store.max_bytes.map_or(u64::MAX, |max| max.as_u64()),
@@ -191,13 +197,19 @@ pub(crate) async fn open_store(config: &NodeConfig) -> anyhow::Result<Arc<dyn Sh
         on_damage: OnDamage::Repair,
         ..DiskStoreConfig::default()
     };
-    let opened = tokio::task::spawn_blocking(move || open_directory(&path, &limits)).await?;
-    opened.with_context(|| format!("cannot open the store in {}", config.data_dir.display()))
-}
-
-fn open_directory(path: &Path, limits: &DiskStoreConfig) -> anyhow::Result<Arc<dyn ShardStore>> {
-    std::fs::create_dir_all(path)?;
-    Ok(Arc::new(DiskStore::open(path, limits)?))
+    let own = std::process::id().to_string();
+    let mut waited = Duration::ZERO;
+    let opened = loop {
+        let (path, limits) = (config.data_dir.clone(), limits.clone());
+        match tokio::task::spawn_blocking(move || DiskStore::open(&path, &limits)).await? {
+            Err(StoreError::Locked { holder, .. }) if holder == own && waited < RELEASE_MAX => {}
+            opened => break opened,
+        }
+        tokio::time::sleep(RELEASE_PAUSE).await;
+        waited += RELEASE_PAUSE;
+    };
+    let store = opened.with_context(|| format!("cannot open the store in {}", config.data_dir.display()))?;
+    Ok(Arc::new(store))
 }
 
 pub(crate) fn engine_config(
@@ -237,5 +249,45 @@ pub(crate) fn api_config(config: &NodeConfig, seat: u16) -> api::ApiConfig {
         body_rate_min: config.api.body_rate_min.as_u64(),
         wait_max: config.api.wait_max,
         ..api::ApiConfig::new(seat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn config(directory: &tempfile::TempDir) -> NodeConfig {
+        NodeConfig { data_dir: directory.path().join("data"), ..NodeConfig::default() }
+    }
+
+    #[tokio::test]
+    async fn a_store_is_opened_when_the_member_before_is_done_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = open_store(&config(&directory)).await.unwrap();
+        let (config, waits) = (config(&directory), AtomicBool::new(true));
+        let after = async {
+            open_store(&config).await.unwrap();
+            waits.store(false, Ordering::Relaxed);
+        };
+        let release = async {
+            tokio::time::sleep(3 * RELEASE_PAUSE).await;
+            assert!(waits.load(Ordering::Relaxed), "two have the store");
+            drop(before);
+        };
+        tokio::join!(after, release);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_process_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(&directory);
+        let _held = open_store(&config).await.unwrap();
+        std::fs::write(config.data_dir.join("lock"), "1").unwrap();
+        let asked = tokio::time::Instant::now();
+        let error = format!("{:#}", open_store(&config).await.unwrap_err());
+        assert!(error.contains("is in use by process 1"), "{error}");
+        assert_eq!(asked.elapsed(), Duration::ZERO);
     }
 }

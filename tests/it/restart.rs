@@ -53,13 +53,14 @@ struct Kept {
 }
 
 impl Kept {
-    /// A vote that came after the certificate is told while the process runs; what is kept is the certificate's signers.
+    /// What is kept of who signed is the certificate's signers. A vote that comes after the certificate is told while the
+    /// process runs, and may come again to the next.
     fn is_kept_in(&self, after: &Kept) -> bool {
-        let signers = signers(&self.certificate);
+        let told = |kept: &Kept| signers(&self.certificate).iter().all(|seat| kept.signed.contains(seat));
         (&self.certificate, &self.shard, &self.batch) == (&after.certificate, &after.shard, &after.batch)
             && self.stage == after.stage
-            && after.signed == signers
-            && signers.iter().all(|seat| self.signed.contains(seat))
+            && told(self)
+            && told(after)
     }
 
     /// Without the bytes.
