@@ -51,16 +51,19 @@ impl Engine {
         let signed =
             certified.is_some_and(|signers| signers.contains(seat)) || batch.votes.contains_key(&seat);
         let refusal = batch.refusals.get(&seat).filter(|_| !signed);
-        let gave_up = batch.coordination.as_ref().is_some_and(|c| c.gave_up) || certified.is_some();
+        let gave_up = batch.coordination.as_ref().is_some_and(|c| c.gave_up);
+        let no_answer = |detail: &str| (Outcome::Waiting, Some(Reason::NoAnswer), Some(detail.to_owned()));
         let (outcome, reason, detail) = match refusal {
             _ if signed => (Outcome::Signed, None, None),
             Some(refusal) => (Outcome::Refused, Some(refusal.reason), Some(refusal.detail.clone())),
             None if !self.connected.contains(seat) => {
                 (Outcome::Waiting, Some(Reason::Unreachable), Some("no connection to this member".to_owned()))
             }
-            None if gave_up => {
-                (Outcome::Waiting, Some(Reason::NoAnswer), Some("connected, did not answer".to_owned()))
+            // It may be as well as the others, and later than the quorum.
+            None if certified.is_some() => {
+                no_answer("connected, had not answered when the certificate was made")
             }
+            None if gave_up => no_answer("connected, did not answer"),
             None => (Outcome::Waiting, None, None),
         };
         MemberOutcome {

@@ -74,6 +74,7 @@ fn below_quorum_there_is_no_certificate_and_every_missing_member_is_named_with_i
     assert_eq!((status.stage, status.signers, status.quorum), (Stage::BelowQuorum, 4, 5));
     assert_eq!(reason_of(&status, 2), (Outcome::Waiting, Some(Reason::Unreachable)));
     assert_eq!(reason_of(&status, 3), (Outcome::Waiting, Some(Reason::NoAnswer)));
+    assert_eq!(status.members[3].detail.as_deref(), Some("connected, did not answer"));
     assert_eq!(reason_of(&status, 4), (Outcome::Refused, Some(Reason::TooLarge)));
     assert_eq!(status.members[4].detail.as_deref(), Some("batch of 10000 bytes, at most 10 for this rollup"));
     for seat in [0, 1, 5, 6] {

@@ -85,6 +85,8 @@ fn forged_votes_by_gossip_keep_no_real_vote_out_and_blame_nobody() {
         let status = cluster.status(0, &batch_id).unwrap();
         assert_eq!(status.members[6].reason, Some(Reason::NoAnswer), "a forged vote is not an answer");
         assert_eq!(status.members[6].outcome, Outcome::Waiting);
+        let detail = "connected, had not answered when the certificate was made";
+        assert_eq!(status.members[6].detail.as_deref(), Some(detail));
     }
 }
 
